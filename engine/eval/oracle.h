@@ -1,0 +1,49 @@
+// The oracle: an eager float32 forward of a Llama, written straight from the model's definition.
+//
+// It shares no code with engine/instructions, engine/schedule or engine/vm: what it agrees with, it agrees with
+// independently. Pinned to transformers by tests/golden_models/*/expected.safetensors.
+// Source: transformers, models/llama/modeling_llama.py.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "base/thread_pool.h"
+#include "model/checkpoint.h"
+
+namespace amk::eval {
+
+/// Feeds tokens one at a time or many at once; keeps its own KV cache. Weights are read in place, widened to float32
+/// one by one; sums are float32 or wider. Deterministic: the same tokens give the same bits, whatever the pool's size.
+class Oracle {
+ public:
+  /// `context`: the positions the cache is sized for, at most config().context_max (kUsage beyond). Both references
+  /// must outlive the oracle.
+  static Result<Oracle> create(const model::Checkpoint& checkpoint, uint32_t context, ThreadPool& pool);
+
+  Oracle(Oracle&&) noexcept;
+  Oracle& operator=(Oracle&&) noexcept;
+  ~Oracle();
+
+  /// Appends `ids` at the next positions and returns their logits, row-major [ids.size(), vocab_size]. kUsage when an
+  /// id is not below vocab_size or the context is full; then nothing has been appended.
+  Result<std::vector<float>> forward(std::span<const uint32_t> ids);
+
+  /// As forward(), but only the last token's logits, [vocab_size] (the head runs once). `ids` must not be empty.
+  Result<std::vector<float>> forward_last(std::span<const uint32_t> ids);
+
+  /// Positions filled so far.
+  [[nodiscard]] uint32_t position() const;
+  /// Forgets every position.
+  void reset();
+
+ private:
+  struct Impl;
+  explicit Oracle(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace amk::eval

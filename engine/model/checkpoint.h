@@ -1,0 +1,72 @@
+// A checkpoint: a checked ModelConfig and the tensors it calls for, wherever they come from.
+//
+// Opened from a directory (config.json, model.safetensors or shards with model.safetensors.index.json) or made from a
+// built-in name: "toy", "toy-2l", "synthetic:<shape>". Every tensor is either used or refused by name; its shape is
+// checked against the config on opening.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "model/model_config.h"
+#include "model/safetensors.h"
+
+namespace amk::model {
+
+/// A tensor the config calls for: its canonical transformers name and its shape.
+struct TensorSpec {
+  std::string name;
+  std::vector<uint64_t> shape;
+};
+
+/// Every tensor a checkpoint of this config holds, in model order. A tied head has no lm_head.weight.
+std::vector<TensorSpec> expected_tensors(const ModelConfig& config);
+
+/// A file that holds weights, for the bundle's manifest.
+struct WeightFile {
+  std::filesystem::path path;
+  uint64_t size_bytes = 0;
+};
+
+class Checkpoint {
+ public:
+  /// `model` is a directory or a built-in name. Errors: kUnsupported (named key or tensor), kBadInput, kIo; an unknown
+  /// built-in name gets the nearest one.
+  static Result<Checkpoint> open(const std::string& model);
+
+  Checkpoint(Checkpoint&&) noexcept;
+  Checkpoint& operator=(Checkpoint&&) noexcept;
+  ~Checkpoint();
+
+  /// "shakespeare-llama-3m": the directory's name; or the built-in's, ':' replaced by '-'.
+  [[nodiscard]] const std::string& name() const;
+  /// What open() was given.
+  [[nodiscard]] const std::string& source() const;
+  /// The checkpoint's directory; empty for a built-in.
+  [[nodiscard]] const std::filesystem::path& directory() const;
+  [[nodiscard]] const ModelConfig& config() const;
+  /// Element type in which a matrix is stored (all tensors of a checkpoint need not agree).
+  [[nodiscard]] abi::Dtype dtype_of(std::string_view name) const;
+  /// The tensor of that name; asking for one not in expected_tensors() is a bug. Synthetic tensors are made on the
+  /// first call (all cores), deterministically from the name; thread-safe.
+  [[nodiscard]] TensorView tensor(std::string_view name) const;
+  /// Files that hold weights (empty for a built-in), in name order.
+  [[nodiscard]] const std::vector<WeightFile>& weight_files() const;
+  /// Bytes of all weights as stored.
+  [[nodiscard]] uint64_t weight_bytes() const;
+
+ private:
+  struct Impl;
+  explicit Checkpoint(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// The built-in names, for messages and help.
+std::vector<std::string_view> builtin_models();
+
+}  // namespace amk::model
