@@ -1,7 +1,7 @@
 // The oracle: an eager float32 forward of a Llama, written straight from the model's definition.
 //
 // It shares no code with engine/instructions, engine/schedule or engine/vm: what it agrees with, it agrees with
-// independently. Pinned to transformers by tests/golden_models/*/expected.safetensors.
+// independently. Pinned to transformers by tests/models/*/expected.safetensors.
 // Source: transformers, models/llama/modeling_llama.py.
 #pragma once
 
