@@ -61,4 +61,21 @@ uint64_t weight_bytes(const Task& task, const Program& program) {
   return bytes;
 }
 
+uint64_t stage_bytes(const Task& task, const Program& program) {
+  uint64_t bytes = 0;
+  std::visit(
+      [&](const auto& params) {
+        if constexpr (requires { params.k_chunk; }) {
+          for (uint32_t i = 0; i < task.operands.size(); ++i) {
+            if (abi::operand(task.opcode, i).rank != 2) continue;
+            const abi::Shape& shape = program.buffer(task.operands[i]).shape;
+            const uint64_t columns = std::min<uint64_t>(params.k_chunk, shape.extent[1]);
+            bytes = std::max(bytes, kRowsPerStage * columns * abi::dtype_bytes(shape.dtype));
+          }
+        }
+      },
+      task.params);
+  return bytes;
+}
+
 }  // namespace amk::schedule

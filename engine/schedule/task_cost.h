@@ -23,4 +23,8 @@ struct TaskCost {
 /// Bytes of weights among a task's reads.
 [[nodiscard]] uint64_t weight_bytes(const Task& task, const Program& program);
 
+/// Bytes that the weight tiles of a product need in one stage of the ring: kRowsPerStage rows of k_chunk columns of its
+/// widest matrix; 0 for tasks that stream no matrix.
+[[nodiscard]] uint64_t stage_bytes(const Task& task, const Program& program);
+
 }  // namespace amk::schedule

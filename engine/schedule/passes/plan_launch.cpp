@@ -8,41 +8,31 @@
 
 #include "base/checked.h"
 #include "schedule/passes/lowering_state.h"
+#include "schedule/task_cost.h"
 
 namespace amk::schedule::passes {
 namespace {
 
-constexpr uint32_t kRowsPerStage = 8;
 constexpr uint32_t kStagesMax = 16;           // what pipelining_depth = auto stops at
 constexpr uint32_t kActivationBytesMax = 64 << 10;
 constexpr uint32_t kStageAlignment = 128;     // of a bulk copy's destination
 
-/// Largest stage and input vector over all products.
+/// Largest stage and longest input vector over all products.
 struct Extents {
   uint32_t stage_bytes = 0;
   uint64_t input_bytes = 0;
 };
 
-template <typename Params>
-constexpr bool kIsProduct = requires(const Params& params) { params.k_chunk; };
-
 Extents measure(const Program& program) {
   Extents extents;
   for (const Task& task : program.tasks) {
+    const auto stage = static_cast<uint32_t>(round_up(stage_bytes(task, program), kStageAlignment));
+    if (stage == 0) continue;
+    extents.stage_bytes = std::max(extents.stage_bytes, stage);
     for (uint32_t i = 0; i < task.operands.size(); ++i) {
-      const abi::Shape& shape = program.buffer(task.operands[i]).shape;
       if (abi::operand(task.opcode, i).rank != 2) continue;
-      std::visit(
-          [&]<typename Params>(const Params& params) {
-            if constexpr (kIsProduct<Params>) {
-              const uint64_t columns = std::min<uint64_t>(params.k_chunk, shape.extent[1]);
-              const uint64_t bytes = round_up(kRowsPerStage * columns * abi::dtype_bytes(shape.dtype), kStageAlignment);
-              extents.stage_bytes = std::max(extents.stage_bytes, static_cast<uint32_t>(bytes));
-              // The input is staged as two bfloat16 parts: four bytes an element.
-              extents.input_bytes = std::max(extents.input_bytes, 4 * shape.extent[1]);
-            }
-          },
-          task.params);
+      // The input is staged as two bfloat16 parts: four bytes an element.
+      extents.input_bytes = std::max(extents.input_bytes, 4 * program.buffer(task.operands[i]).shape.extent[1]);
     }
   }
   return extents;

@@ -17,8 +17,8 @@ namespace {
 using abi::GraphOp;
 using abi::Opcode;
 
-constexpr uint32_t kRowGranule = 8;        // rows of one tensor-core operand
-constexpr uint32_t kStageBytes = 16 << 10;  // what k_chunk = auto fills with 8 rows
+constexpr uint32_t kRowGranule = kRowsPerStage;
+constexpr uint32_t kStageBytes = 16 << 10;  // what k_chunk = auto fills
 
 /// The buffers that hold each value of the chain at this point of the walk.
 struct Values {
