@@ -32,7 +32,7 @@ Problem contract_of<abi::Opcode::kArgmaxCombine>(const abi::ArgmaxCombineParams&
   Checks checks;
   checks.positive("count", params.count)
       .equal("count", params.count, "length of value", shapes[kValue].extent[0])
-      .equal("length of index", shapes[kIndex].extent[0], "length of value", params.count)
+      .equal("length of index", shapes[kIndex].extent[0], "count", params.count)
       .equal("length of token", shapes[kToken].extent[0], "one token a pass", 1);
   if (checks.failed()) return checks.take();
   add_whole(out, kValue, shapes);
