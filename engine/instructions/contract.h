@@ -21,7 +21,8 @@ namespace amk::instructions {
 /// Fixed capacity, so that checking a program allocates nothing.
 class RangeList {
  public:
-  static constexpr size_t kCapacity = 32;
+  /// Attention writes one range for each query head of its group, and has the most (attention/attention.h).
+  static constexpr size_t kCapacity = 136;
 
   /// Appends [begin, end) of `operand`; an empty range is left out, one that continues the last is joined to it.
   void add(uint8_t operand, uint64_t begin, uint64_t end, abi::Span span = abi::Span::kWhole) {
