@@ -20,8 +20,8 @@ namespace amk::eval {
 /// one by one; sums are float32 or wider. Deterministic: the same tokens give the same bits, whatever the pool's size.
 class Oracle {
  public:
-  /// `context`: the positions the cache is sized for, at most config().context_max (kUsage beyond). Both references
-  /// must outlive the oracle.
+  /// `context`: the positions it will hold, 1 to config().context_max (kUsage otherwise). The cache takes memory as
+  /// positions fill, not for the whole context. Both references must outlive the oracle.
   static Result<Oracle> create(const model::Checkpoint& checkpoint, uint32_t context, ThreadPool& pool);
 
   Oracle(Oracle&&) noexcept;
@@ -29,10 +29,11 @@ class Oracle {
   ~Oracle();
 
   /// Appends `ids` at the next positions and returns their logits, row-major [ids.size(), vocab_size]. kUsage when an
-  /// id is not below vocab_size or the context is full; then nothing has been appended.
+  /// id is not below vocab_size or the context is full, kIo when memory runs out; then nothing has been appended. The
+  /// logits of a long text are large: feed it in parts.
   Result<std::vector<float>> forward(std::span<const uint32_t> ids);
 
-  /// As forward(), but only the last token's logits, [vocab_size] (the head runs once). `ids` must not be empty.
+  /// As forward(), but only the last token's logits, [vocab_size] (the head runs once). No ids are kUsage.
   Result<std::vector<float>> forward_last(std::span<const uint32_t> ids);
 
   /// Positions filled so far.
