@@ -13,7 +13,7 @@ double negative_log_likelihood(std::span<const float> logits, uint32_t target) {
   const double top = *std::max_element(logits.begin(), logits.end());
   double sum = 0.0;
   for (float logit : logits) sum += std::exp(static_cast<double>(logit) - top);
-  return std::log(sum) + top - static_cast<double>(logits[target]);
+  return std::log(sum) + (top - static_cast<double>(logits[target]));
 }
 
 double perplexity(std::span<const float> logits, std::span<const uint32_t> ids) {

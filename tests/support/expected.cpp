@@ -76,9 +76,9 @@ ShippedExpected read_shipped_expected(const std::filesystem::path& model_directo
 }
 
 const std::vector<std::string>& exact_models() {
-  static const std::vector<std::string> names = {
-      "llama-mha", "llama-gqa-tied", "llama-head-dim",    "llama-odd-sizes", "llama-bf16-sharded",
-      "llama-f16", "llama3-rope",    "llama-linear-rope", "mistral"};
+  static const std::vector<std::string> names = {"llama-mha",       "llama-gqa-tied",     "llama-head-dim",
+                                                 "llama-odd-sizes", "llama-bf16-sharded", "llama-f16",
+                                                 "llama3-rope",     "llama-linear-rope",  "mistral"};
   return names;
 }
 
