@@ -49,7 +49,13 @@ AMK_INLINE float widen(float value) { return value; }
 AMK_INLINE float widen(F16 value) { return f16_to_f32(value.bits); }
 AMK_INLINE float widen(Bf16 value) { return bf16_to_f32(value.bits); }
 
-AMK_INLINE void load(const float* from, Lanes& to) { std::memcpy(&to, from, sizeof(to)); }
+// Halves are copied one by one: each then is a register, where the pair would be memory.
+AMK_INLINE void load(const float* from, Lanes& to) {
+  std::memcpy(&to.low, from, sizeof(to.low));
+  std::memcpy(&to.high, from + kHalf, sizeof(to.high));
+}
+
+AMK_INLINE void load_widened(const float* from, Lanes& to) { load(from, to); }
 
 template <typename W>
 AMK_INLINE void load_widened(const W* from, Lanes& to) {
@@ -73,7 +79,8 @@ AMK_INLINE void multiply_add(const Lanes& a, const Lanes& b, Lanes& sum) {
 
 AMK_INLINE float combine(const Lanes& lanes) {
   Quarter quarters[4];
-  std::memcpy(quarters, &lanes, sizeof(quarters));
+  std::memcpy(&quarters[0], &lanes.low, sizeof(lanes.low));
+  std::memcpy(&quarters[2], &lanes.high, sizeof(lanes.high));
   const WideQuarter s =
       (__builtin_convertvector(quarters[0], WideQuarter) + __builtin_convertvector(quarters[1], WideQuarter)) +
       (__builtin_convertvector(quarters[2], WideQuarter) + __builtin_convertvector(quarters[3], WideQuarter));
