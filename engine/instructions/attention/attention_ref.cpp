@@ -1,0 +1,43 @@
+#include <algorithm>
+
+#include "instructions/attention/attention.h"
+#include "instructions/cpu_operands.h"
+
+namespace amk::instructions {
+
+namespace {
+/// Positions whose keys and values stay in the first-level cache while every head of the group goes over them.
+constexpr size_t kPositionsAtOnce = 64;
+}  // namespace
+
+template <>
+void run_cpu_of<abi::Opcode::kAttention>(const abi::AttentionParams& params, Operands operands, CpuWorkspace&) {
+  constexpr auto kOp = abi::Opcode::kAttention;
+  const uint32_t position = *indices(operands[operand_index<kOp>("position")]);
+  const CpuOperand& k_cache = operands[operand_index<kOp>("k_cache")];
+  const CpuOperand& v_cache = operands[operand_index<kOp>("v_cache")];
+  const size_t head_dim = params.head_dim;
+  const size_t first_head = size_t{params.kv_head} * params.group;
+  const float* q = floats(operands[operand_index<kOp>("q")]);
+  float* partials = floats(operands[operand_index<kOp>("partials")]);
+  const auto running = [&](size_t head) {
+    return RunningSoftmax{partials + (head * params.splits + params.split) * (head_dim + 2), head_dim};
+  };
+
+  for (size_t head = first_head; head < first_head + params.group; ++head) running(head).clear();
+  const PositionSpan span = split_positions(position, params.kv_block, params.split, params.splits);
+  for (size_t begin = span.begin; begin < span.end; begin += kPositionsAtOnce) {
+    const size_t count = std::min<size_t>(kPositionsAtOnce, span.end - begin);
+    const float* keys = cache_row(k_cache, params.kv_head, begin);
+    const float* values = cache_row(v_cache, params.kv_head, begin);
+    const MatrixView key_rows = {abi::Dtype::kF32, reinterpret_cast<const std::byte*>(keys), head_dim};
+    for (size_t head = first_head; head < first_head + params.group; ++head) {
+      float scores[kPositionsAtOnce];
+      dot_rows(key_rows, 0, count, head_dim, q + head * head_dim, scores);
+      for (size_t t = 0; t < count; ++t) scores[t] *= params.scale;
+      running(head).add(scores, values, count);
+    }
+  }
+}
+
+}  // namespace amk::instructions

@@ -1,0 +1,94 @@
+// A case with memory behind its operands, for tests that run bodies.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstring>
+#include <vector>
+
+#include "base/random.h"
+#include "instructions/cpu.h"
+#include "unit/instructions/cases.h"
+
+namespace amk::instructions::test {
+
+/// Sets element `i` of `data` to a number in (-1, 1) that the dtype holds exactly, or to an index below `index_limit`.
+inline void set_random(std::byte* data, abi::Dtype dtype, size_t i, uint64_t index_limit, Random& random) {
+  const uint64_t bits = random.next();
+  switch (dtype) {
+    case abi::Dtype::kF32: {
+      const auto value = static_cast<float>(static_cast<double>(bits >> 40) * 0x1p-23 - 1.0);
+      std::memcpy(data + 4 * i, &value, 4);
+      return;
+    }
+    case abi::Dtype::kF16: {  // any sign and fraction, exponent -6 to -1
+      const auto value = static_cast<uint16_t>((bits & 0x83ffU) | ((9 + (bits >> 16) % 6) << 10));
+      std::memcpy(data + 2 * i, &value, 2);
+      return;
+    }
+    case abi::Dtype::kBf16: {
+      const auto value = static_cast<uint16_t>((bits & 0x807fU) | ((121 + (bits >> 16) % 6) << 7));
+      std::memcpy(data + 2 * i, &value, 2);
+      return;
+    }
+    case abi::Dtype::kU32: {
+      const auto value = static_cast<uint32_t>(bits % index_limit);
+      std::memcpy(data + 4 * i, &value, 4);
+      return;
+    }
+  }
+}
+
+/// Owns one buffer an operand, each between guards.
+class BoundTask {
+ public:
+  static constexpr size_t kGuard = 64;
+
+  /// Operands filled with numbers that `seed` decides; the position is the case's, a token lies in its table.
+  BoundTask(const Case& task, uint64_t seed) : task_(&task) {
+    Random random(seed);
+    buffers_.resize(task.shapes.size());
+    for (size_t operand = 0; operand < buffers_.size(); ++operand) {
+      const abi::Shape& shape = task.shapes[operand];
+      buffers_[operand].assign(abi::size_bytes(shape) + 2 * kGuard, std::byte{0x5a});
+      const bool is_token = task.opcode == abi::Opcode::kEmbed && operand == 0;
+      const uint64_t limit = is_token ? task.shapes[1].extent[0] : 1000;
+      for (size_t i = 0; i < abi::element_count(shape); ++i) set_random(data(operand), shape.dtype, i, limit, random);
+      if (std::strcmp(abi::operand(task.opcode, static_cast<uint32_t>(operand)).name, "position") == 0) {
+        std::memcpy(data(operand), &task.position, 4);
+      }
+      operands_.push_back({data(operand), &shape});
+    }
+  }
+
+  void run(CpuWorkspace& workspace) { run_cpu(task_->opcode, task_->params, operands_, workspace); }
+
+  [[nodiscard]] std::byte* data(size_t operand) { return buffers_[operand].data() + kGuard; }
+  /// Guards included.
+  [[nodiscard]] std::vector<std::byte>& buffer(size_t operand) { return buffers_[operand]; }
+  [[nodiscard]] size_t operand_count() const { return buffers_.size(); }
+
+  /// Element `i` widened.
+  [[nodiscard]] double at(size_t operand, size_t i) {
+    const abi::Dtype dtype = task_->shapes[operand].dtype;
+    if (dtype == abi::Dtype::kF32) {
+      float value = 0;
+      std::memcpy(&value, data(operand) + 4 * i, 4);
+      return value;
+    }
+    uint16_t bits = 0;
+    std::memcpy(&bits, data(operand) + 2 * i, 2);
+    if (dtype == abi::Dtype::kBf16)
+      return std::ldexp((bits & 0x8000U ? -1.0 : 1.0) * (128 + (bits & 0x7fU)),
+                        static_cast<int>((bits >> 7) & 0xffU) - 134);
+    return std::ldexp((bits & 0x8000U ? -1.0 : 1.0) * (1024 + (bits & 0x3ffU)),
+                      static_cast<int>((bits >> 10) & 0x1fU) - 25);
+  }
+
+ private:
+  const Case* task_;
+  std::vector<std::vector<std::byte>> buffers_;
+  std::vector<CpuOperand> operands_;
+};
+
+}  // namespace amk::instructions::test
