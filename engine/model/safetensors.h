@@ -29,10 +29,13 @@ struct TensorView {
 
 class SafetensorsFile {
  public:
+  /// kIo, kBadInput (file and header disagree), kUnsupported (a dtype that is not modelled, data that is not aligned to
+  /// its element). I32 tensors, which hold token ids in test data, come out as kU32 if no element is negative.
   static Result<SafetensorsFile> open(const std::filesystem::path& path);
 
   [[nodiscard]] const std::map<std::string, TensorView>& tensors() const { return tensors_; }
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  [[nodiscard]] uint64_t size_bytes() const { return file_.bytes().size(); }
 
  private:
   std::filesystem::path path_;
@@ -40,7 +43,8 @@ class SafetensorsFile {
   std::map<std::string, TensorView> tensors_;
 };
 
-/// Serialised text of a .safetensors file that holds `tensors` (names to views), in name order.
+/// Serialised text of a .safetensors file that holds `tensors` (names to views). The data is ordered by element size,
+/// then name, which aligns every tensor.
 std::string write_safetensors(const std::map<std::string, TensorView>& tensors);
 
 }  // namespace amk::model

@@ -97,6 +97,9 @@ struct Launch {
 /// Shared memory of a block for barriers, reductions and the task being run.
 inline constexpr uint32_t kControlBytes = 4096;
 
+/// Matrix rows side by side in a stage: those of one tensor-core operand.
+inline constexpr uint32_t kRowsPerStage = 8;
+
 struct ProgramMeta {
   std::string model;      ///< the checkpoint's name
   uint32_t context = 0;   ///< positions the KV caches hold

@@ -1,0 +1,74 @@
+#include "schedule/lowering.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/sha256.h"
+#include "schedule/passes/lowering_state.h"
+#include "schedule/schedule_config_json.h"
+
+namespace amk::schedule {
+namespace {
+
+struct Pass {
+  std::string_view name;
+  Status (*run)(passes::LoweringState&);
+};
+
+// The order is a chain of needs: tiles need groups, edges need tiles, queues need tasks, pages need edges and queues
+// (they decide what is alive together), the launch needs the tiles' sizes.
+constexpr Pass kPasses[] = {
+    {"fuse", passes::fuse},
+    {"tile", passes::tile},
+    {"synchronize", passes::synchronize},
+    {"place", passes::place},
+    {"allocate_pages", passes::allocate_pages},
+    {"plan_launch", passes::plan_launch},
+};
+
+Status check_request(const LowerRequest& request) {
+  if (const std::vector<KnobProblem> problems = check_knobs(request.config); !problems.empty()) {
+    return Error{ErrorCode::kUsage, problems.front().message, "knob " + problems.front().path, ""};
+  }
+  const uint32_t context_max = request.graph->config.context_max;
+  if (request.context == 0 || request.context > context_max) {
+    return Error{ErrorCode::kUsage,
+                 fmt::format("expected a context from 1 to the model's {}, found {}", context_max, request.context), "", ""};
+  }
+  if (request.config.tokens_per_launch > request.context) {
+    return Error{ErrorCode::kUsage,
+                 fmt::format("expected at most {} tokens a launch, the context, found {}", request.context,
+                             request.config.tokens_per_launch),
+                 "knob tokens_per_launch", ""};
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Program> lower(const LowerRequest& request, const PassDump& dump) {
+  AMK_TRY(check_request(request));
+  passes::LoweringState state{request, {}, {}, {}};
+  state.program.meta = {request.graph->name, request.context, schedule_id(request)};
+  state.program.target = request.target->name;
+  state.program.config = request.config;
+  for (const Pass& pass : kPasses) {
+    AMK_TRY(pass.run(state));
+    if (dump) dump(pass.name, state.program);
+  }
+  return std::move(state.program);
+}
+
+std::string schedule_id(const LowerRequest& request) {
+  std::string text = fmt::format("{}|{}|{}|{}", request.graph->name, request.target->name, request.context,
+                                 config_to_json(request.config));
+  for (const auto& [name, shape] : request.graph->weights) {
+    text += fmt::format("|{}:{}:{}x{}", name, abi::dtype_name(shape.dtype), shape.extent[0], shape.extent[1]);
+  }
+  return sha256_hex(text).substr(0, 12);
+}
+
+uint32_t default_context(const model::ModelConfig& config) { return std::min<uint32_t>(config.context_max, 2048); }
+
+}  // namespace amk::schedule

@@ -1,0 +1,81 @@
+#include "schedule/task_cost.h"
+
+#include <algorithm>
+
+#include "base/checked.h"
+
+namespace amk::schedule {
+namespace {
+
+/// Products of matrix rows with a vector: every weight byte is one element used once.
+uint64_t product_flops(abi::Opcode opcode, std::span<const abi::Shape> shapes, std::span<const abi::Range> ranges) {
+  uint64_t flops = 0;
+  for (const abi::Range& range : ranges) {
+    const abi::OperandInfo& operand = abi::operand(opcode, range.operand);
+    if (operand.rank != 2 || operand.access != abi::Access::kRead) continue;
+    flops += 2 * ((range.end - range.begin) / abi::dtype_bytes(shapes[range.operand].dtype));
+  }
+  return flops;
+}
+
+}  // namespace
+
+TaskCost task_cost(abi::Opcode opcode, const instructions::Params& params, std::span<const abi::Shape> shapes,
+                   std::span<const abi::Range> ranges) {
+  TaskCost cost;
+  for (const abi::Range& range : ranges) {
+    if (range.span != abi::Span::kPast) cost.bytes += range.end - range.begin;
+  }
+  if (const auto* embed = std::get_if<abi::EmbedParams>(&params)) {
+    // The table is declared whole, because the row is known only at run time; one row's slice is read.
+    const uint32_t table = 1;
+    cost.bytes -= abi::size_bytes(shapes[table]);
+    cost.bytes += uint64_t{embed->col_count} * abi::dtype_bytes(shapes[table].dtype);
+    return cost;
+  }
+  cost.flops = product_flops(opcode, shapes, ranges);
+  return cost;
+}
+
+uint64_t history_bytes(const Task& task, uint64_t positions) {
+  const auto* attention = std::get_if<abi::AttentionParams>(&task.params);
+  if (attention == nullptr) return 0;
+  const uint64_t blocks = ceil_div(positions, attention->kv_block);
+  const uint64_t first = blocks * attention->split / attention->splits;
+  const uint64_t last = blocks * (attention->split + 1) / attention->splits;
+  const uint64_t begin = std::min(positions, first * attention->kv_block);
+  const uint64_t end = std::min(positions, last * attention->kv_block);
+  uint64_t row = 0;
+  for (const abi::Range& range : task.ranges) {
+    if (range.span == abi::Span::kPast) row += range.end - range.begin;
+  }
+  return (end - begin) * row;
+}
+
+uint64_t weight_bytes(const Task& task, const Program& program) {
+  if (task.opcode == abi::Opcode::kEmbed) return 0;
+  uint64_t bytes = 0;
+  for (const abi::Range& range : task.ranges) {
+    if (program.buffer(task.operands[range.operand]).kind == abi::BufferKind::kWeight) bytes += range.end - range.begin;
+  }
+  return bytes;
+}
+
+uint64_t stage_bytes(const Task& task, const Program& program) {
+  uint64_t bytes = 0;
+  std::visit(
+      [&](const auto& params) {
+        if constexpr (requires { params.k_chunk; }) {
+          for (uint32_t i = 0; i < task.operands.size(); ++i) {
+            if (abi::operand(task.opcode, i).rank != 2) continue;
+            const abi::Shape& shape = program.buffer(task.operands[i]).shape;
+            const uint64_t columns = std::min<uint64_t>(params.k_chunk, shape.extent[1]);
+            bytes = std::max(bytes, kRowsPerStage * columns * abi::dtype_bytes(shape.dtype));
+          }
+        }
+      },
+      task.params);
+  return bytes;
+}
+
+}  // namespace amk::schedule
