@@ -20,19 +20,26 @@ namespace amk::eval {
 /// one by one; sums are float32 or wider. Deterministic: the same tokens give the same bits, whatever the pool's size.
 class Oracle {
  public:
-  /// `context`: the positions the cache is sized for, at most config().context_max (kUsage beyond). Both references
-  /// must outlive the oracle.
+  /// `context`: the positions it will hold, 1 to config().context_max (kUsage otherwise). The cache takes memory as
+  /// positions fill, not for the whole context. Both references must outlive the oracle.
   static Result<Oracle> create(const model::Checkpoint& checkpoint, uint32_t context, ThreadPool& pool);
+
+  /// As create(), but turned by `frequencies` [head_dim / 2] (kUsage for another size) instead of the config's own. For
+  /// comparison with logits of a model that was cast: torch's model.to(bfloat16) rounds the rotary buffer with the
+  /// weights, while from_pretrained leaves it float32, as create() does.
+  static Result<Oracle> create_with_frequencies(const model::Checkpoint& checkpoint, uint32_t context, ThreadPool& pool,
+                                                std::vector<float> frequencies);
 
   Oracle(Oracle&&) noexcept;
   Oracle& operator=(Oracle&&) noexcept;
   ~Oracle();
 
   /// Appends `ids` at the next positions and returns their logits, row-major [ids.size(), vocab_size]. kUsage when an
-  /// id is not below vocab_size or the context is full; then nothing has been appended.
+  /// id is not below vocab_size or the context is full, kIo when memory runs out; then nothing has been appended. The
+  /// logits of a long text are large: feed it in parts.
   Result<std::vector<float>> forward(std::span<const uint32_t> ids);
 
-  /// As forward(), but only the last token's logits, [vocab_size] (the head runs once). `ids` must not be empty.
+  /// As forward(), but only the last token's logits, [vocab_size] (the head runs once). No ids are kUsage.
   Result<std::vector<float>> forward_last(std::span<const uint32_t> ids);
 
   /// Positions filled so far.

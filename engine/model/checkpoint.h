@@ -35,8 +35,9 @@ struct WeightFile {
 
 class Checkpoint {
  public:
-  /// `model` is a directory or a built-in name. Errors: kUnsupported (named key or tensor), kBadInput, kIo; an unknown
-  /// built-in name gets the nearest one.
+  /// `model` is a built-in name or a directory. A built-in name wins: a directory called "toy" is reached as "./toy".
+  /// Errors: kUnsupported (named key or tensor), kBadInput, kIo; what is neither gets the list of built-in names and
+  /// the nearest (kBadInput).
   static Result<Checkpoint> open(const std::string& model);
 
   Checkpoint(Checkpoint&&) noexcept;

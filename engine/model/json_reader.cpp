@@ -9,7 +9,7 @@
 namespace amk::model {
 namespace {
 
-constexpr size_t kShownMax = 80;
+constexpr size_t kParserMessageMax = 200;
 
 /// Thrown out of the parser's callback: the only way to stop it.
 class Refused : public std::runtime_error {
@@ -59,7 +59,7 @@ class ParseWatch {
 std::string parser_message(const std::exception& exception) {
   const std::string_view text = exception.what();
   const size_t tag = text.starts_with('[') ? text.find("] ") : std::string_view::npos;
-  return printable(tag == std::string_view::npos ? text : text.substr(tag + 2));
+  return printable(tag == std::string_view::npos ? text : text.substr(tag + 2), kParserMessageMax);
 }
 
 }  // namespace
@@ -75,11 +75,11 @@ Result<Json> parse_json(std::string_view text, const std::string& location) {
   }
 }
 
-std::string printable(std::string_view text) {
-  std::string out(text.substr(0, kShownMax));
+std::string printable(std::string_view text, size_t length_max) {
+  std::string out(text.substr(0, length_max));
   std::ranges::replace_if(
       out, [](char c) { return c < 0x20 || c > 0x7e; }, '?');
-  if (text.size() > kShownMax) out += "...";
+  if (text.size() > length_max) out += "...";
   return out;
 }
 

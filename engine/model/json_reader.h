@@ -25,8 +25,8 @@ inline constexpr int kJsonDepthMax = 32;
 /// beyond kJsonDepthMax, a number no double can hold.
 Result<Json> parse_json(std::string_view text, const std::string& location);
 
-/// `text` fit for a message: control and non-ASCII bytes become '?', and what is beyond 80 characters "...".
-std::string printable(std::string_view text);
+/// `text` fit for a message: control and non-ASCII bytes become '?', and what is beyond `length_max` bytes "...".
+std::string printable(std::string_view text, size_t length_max = 80);
 
 /// The value as compact JSON, made printable.
 std::string show_json(const Json& value);

@@ -112,9 +112,9 @@ Status check_extra(const ModelConfig& config, const TensorMap& found, const Tens
     }
   }
   if (refused.empty()) return {};
-  const std::string others = refused.size() == 1 ? "" : fmt::format("; nor {} others", refused.size() - 1);
+  const std::string others = refused.size() == 1 ? "" : fmt::format(" and {} others", refused.size() - 1);
   return tensor_error(ErrorCode::kUnsupported, refused[0],
-                      fmt::format("expected only the tensors of a {} with {} layers, and it is none of them{}",
+                      fmt::format("expected no tensor of this name in a {} of {} layers, found it{}",
                                   config.architecture, config.layer_count, others),
                       location);
 }

@@ -1,0 +1,227 @@
+#include "eval/stored_rows.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+#include "base/assert.h"
+#include "base/float_formats.h"
+
+// One copy of each marked function per instruction set, the best one picked when the program is loaded. Every copy
+// computes the same bits: the lanes are explicit and products are rounded before they are added. The pick runs before a
+// sanitizer's runtime is up, so sanitized builds have the plain copy only; clang 14 does not know these names.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
+#define AMK_EVERY_X86 __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define AMK_EVERY_X86
+#endif
+
+// What a marked function calls must become part of each of its copies.
+#define AMK_INLINE [[gnu::always_inline]] inline
+
+namespace amk::eval {
+namespace {
+
+constexpr size_t kLanes = 32;
+constexpr size_t kHalf = kLanes / 2;
+
+/// Vectors that share one pass over a row: their lanes fit the registers.
+constexpr size_t kVectorsAtOnce = 4;
+
+using HalfLanes [[gnu::vector_size(kHalf * sizeof(float))]] = float;
+using Quarter [[gnu::vector_size(kLanes / 4 * sizeof(float))]] = float;
+using WideQuarter [[gnu::vector_size(kLanes / 4 * sizeof(double))]] = double;
+
+struct Lanes {
+  HalfLanes low;
+  HalfLanes high;
+};
+
+struct F16 {
+  uint16_t bits;
+};
+struct Bf16 {
+  uint16_t bits;
+};
+
+AMK_INLINE float widen(float value) { return value; }
+AMK_INLINE float widen(F16 value) { return f16_to_f32(value.bits); }
+AMK_INLINE float widen(Bf16 value) { return bf16_to_f32(value.bits); }
+
+// Halves are copied one by one: each then is a register, where the pair would be memory.
+AMK_INLINE void load(const float* from, Lanes& to) {
+  std::memcpy(&to.low, from, sizeof(to.low));
+  std::memcpy(&to.high, from + kHalf, sizeof(to.high));
+}
+
+AMK_INLINE void load_widened(const float* from, Lanes& to) { load(from, to); }
+
+template <typename W>
+AMK_INLINE void load_widened(const W* from, Lanes& to) {
+  float wide[kLanes];
+  for (size_t lane = 0; lane < kLanes; ++lane) wide[lane] = widen(from[lane]);
+  load(wide, to);
+}
+
+/// The last `count` < kLanes elements, the rest zero.
+template <typename W>
+AMK_INLINE void load_tail(const W* from, size_t count, Lanes& to) {
+  float wide[kLanes] = {};
+  for (size_t lane = 0; lane < count; ++lane) wide[lane] = widen(from[lane]);
+  load(wide, to);
+}
+
+AMK_INLINE void multiply_add(const Lanes& a, const Lanes& b, Lanes& sum) {
+  sum.low += a.low * b.low;
+  sum.high += a.high * b.high;
+}
+
+AMK_INLINE float combine(const Lanes& lanes) {
+  Quarter quarters[4];
+  std::memcpy(&quarters[0], &lanes.low, sizeof(lanes.low));
+  std::memcpy(&quarters[2], &lanes.high, sizeof(lanes.high));
+  const WideQuarter s =
+      (__builtin_convertvector(quarters[0], WideQuarter) + __builtin_convertvector(quarters[1], WideQuarter)) +
+      (__builtin_convertvector(quarters[2], WideQuarter) + __builtin_convertvector(quarters[3], WideQuarter));
+  return static_cast<float>(((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7])));
+}
+
+/// out[v * out_stride] = row . (vectors + v * stride), for v below kCount.
+template <size_t kCount, typename W>
+AMK_INLINE void dots(const W* row, size_t columns, const float* vectors, size_t stride, float* out, size_t out_stride) {
+  Lanes sums[kCount];
+  // The unrolling is what lets the sums live in registers.
+#pragma GCC unroll 4
+  for (size_t v = 0; v < kCount; ++v) sums[v] = Lanes{};
+  const size_t whole = columns - columns % kLanes;
+  Lanes weights;
+  Lanes inputs;
+  for (size_t c = 0; c < whole; c += kLanes) {
+    load_widened(row + c, weights);
+#pragma GCC unroll 4
+    for (size_t v = 0; v < kCount; ++v) {
+      load(vectors + v * stride + c, inputs);
+      multiply_add(weights, inputs, sums[v]);
+    }
+  }
+  if (whole < columns) {
+    load_tail(row + whole, columns - whole, weights);
+#pragma GCC unroll 4
+    for (size_t v = 0; v < kCount; ++v) {
+      load_tail(vectors + v * stride + whole, columns - whole, inputs);
+      multiply_add(weights, inputs, sums[v]);
+    }
+  }
+#pragma GCC unroll 4
+  for (size_t v = 0; v < kCount; ++v) out[v * out_stride] = combine(sums[v]);
+}
+
+/// The row widened: itself, or a copy in `scratch`.
+AMK_INLINE const float* widened(const float* row, size_t, float*) { return row; }
+
+template <typename W>
+AMK_INLINE const float* widened(const W* row, size_t columns, float* scratch) {
+  for (size_t c = 0; c < columns; ++c) scratch[c] = widen(row[c]);
+  return scratch;
+}
+
+/// The rows [0, count): a row leaves memory once, however many vectors there are.
+template <typename W>
+AMK_INLINE void all_dots(const W* row, size_t count, size_t columns, size_t row_stride, const Vectors& vectors,
+                         float* scratch, float* out, size_t out_stride) {
+  for (size_t r = 0; r < count; ++r, row += row_stride, ++out) {
+    if (vectors.count == 1) {
+      dots<1>(row, columns, vectors.data, vectors.stride, out, out_stride);
+      continue;
+    }
+    const float* wide = widened(row, columns, scratch);
+    size_t v = 0;
+    for (; v + kVectorsAtOnce <= vectors.count; v += kVectorsAtOnce) {
+      dots<kVectorsAtOnce>(wide, columns, vectors.data + v * vectors.stride, vectors.stride, out + v * out_stride,
+                           out_stride);
+    }
+    for (; v < vectors.count; ++v) {
+      dots<1>(wide, columns, vectors.data + v * vectors.stride, vectors.stride, out + v * out_stride, out_stride);
+    }
+  }
+}
+
+template <typename W>
+const W* row_data(const StoredRows& rows, size_t row) {
+  return reinterpret_cast<const W*>(rows.data) + row * rows.stride;
+}
+
+}  // namespace
+
+// Not in the unnamed namespace: a function with copies needs a name that the loader can see.
+namespace row_kernels {
+
+AMK_EVERY_X86 void f32(const float* row, size_t count, size_t columns, size_t row_stride, const Vectors& vectors,
+                       float* scratch, float* out, size_t out_stride) {
+  all_dots(row, count, columns, row_stride, vectors, scratch, out, out_stride);
+}
+
+AMK_EVERY_X86 void f16(const uint16_t* row, size_t count, size_t columns, size_t row_stride, const Vectors& vectors,
+                       float* scratch, float* out, size_t out_stride) {
+  all_dots(reinterpret_cast<const F16*>(row), count, columns, row_stride, vectors, scratch, out, out_stride);
+}
+
+AMK_EVERY_X86 void bf16(const uint16_t* row, size_t count, size_t columns, size_t row_stride, const Vectors& vectors,
+                        float* scratch, float* out, size_t out_stride) {
+  all_dots(reinterpret_cast<const Bf16*>(row), count, columns, row_stride, vectors, scratch, out, out_stride);
+}
+
+AMK_EVERY_X86 void weighted(const float* __restrict rows, size_t stride, const float* __restrict weights, size_t count,
+                            double* __restrict sums, size_t columns) {
+  for (size_t r = 0; r < count; ++r) {
+    const double weight = weights[r];
+    for (size_t c = 0; c < columns; ++c) sums[c] += weight * static_cast<double>(rows[r * stride + c]);
+  }
+}
+
+}  // namespace row_kernels
+
+void widen_row(const StoredRows& rows, size_t row, float* out) {
+  switch (rows.dtype) {
+    case abi::Dtype::kF32:
+      std::copy_n(row_data<float>(rows, row), rows.columns, out);
+      return;
+    case abi::Dtype::kF16:
+      widened(row_data<F16>(rows, row), rows.columns, out);
+      return;
+    case abi::Dtype::kBf16:
+      widened(row_data<Bf16>(rows, row), rows.columns, out);
+      return;
+    case abi::Dtype::kU32:
+      break;
+  }
+  assertion_failed("dtype", "weights are stored as floats", __FILE__, __LINE__);
+}
+
+void row_dots(const StoredRows& rows, size_t begin, size_t end, const Vectors& vectors, std::span<float> scratch,
+              float* out, size_t out_stride) {
+  AMK_ASSERT(rows.dtype == abi::Dtype::kF32 || vectors.count <= 1 || scratch.size() >= rows.columns,
+             "a widened row fits the scratch");
+  const size_t count = end - begin;
+  switch (rows.dtype) {
+    case abi::Dtype::kF32:
+      return row_kernels::f32(row_data<float>(rows, begin), count, rows.columns, rows.stride, vectors, scratch.data(),
+                              out + begin, out_stride);
+    case abi::Dtype::kF16:
+      return row_kernels::f16(row_data<uint16_t>(rows, begin), count, rows.columns, rows.stride, vectors,
+                              scratch.data(), out + begin, out_stride);
+    case abi::Dtype::kBf16:
+      return row_kernels::bf16(row_data<uint16_t>(rows, begin), count, rows.columns, rows.stride, vectors,
+                               scratch.data(), out + begin, out_stride);
+    case abi::Dtype::kU32:
+      break;
+  }
+  assertion_failed("dtype", "weights are stored as floats", __FILE__, __LINE__);
+}
+
+void add_weighted_rows(const float* rows, size_t stride, const float* weights, size_t count, std::span<double> sums) {
+  row_kernels::weighted(rows, stride, weights, count, sums.data(), sums.size());
+}
+
+}  // namespace amk::eval

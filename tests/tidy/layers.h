@@ -1,0 +1,65 @@
+// The table of folders: what each may include, and which libraries it may use. The tree is the architecture, and this
+// is the one place that says so in a form a machine reads; the same table in words is in docs/architecture.md.
+#pragma once
+
+#include <string_view>
+
+namespace amk::tidy {
+
+/// One folder. The lists are names with a blank between them; a folder may always include itself.
+struct Layer {
+  std::string_view name;       ///< as in #include "name/header.h"
+  std::string_view path;       ///< where it is in the tree
+  std::string_view may_use;    ///< folders, each of which stands above this one in the table
+  std::string_view libraries;  ///< names of kLibraries
+};
+
+inline constexpr Layer kLayers[] = {
+    {"base", "engine/base", "", "fmt spdlog openssl"},
+    {"abi", "engine/abi", "", ""},
+    {"model", "engine/model", "base abi", "fmt spdlog json pcre2"},
+    {"instructions", "engine/instructions", "base abi", "fmt spdlog cuda"},
+    {"schedule", "engine/schedule", "base abi model instructions", "fmt spdlog"},
+    {"validator", "engine/validator", "base abi instructions schedule", "fmt spdlog"},
+    {"vm", "engine/vm", "base abi model instructions schedule validator", "fmt spdlog cuda"},
+    {"eval", "engine/eval", "base abi model instructions schedule validator vm", "fmt spdlog cuda"},
+    {"search", "engine/search", "base abi model instructions schedule validator vm eval", "fmt spdlog git2 boost"},
+    {"cli", "cli", "base abi model instructions schedule validator vm eval search", "fmt spdlog json cli11"},
+    {"mcp", "mcp", "base abi model instructions schedule validator vm eval search",
+     "fmt spdlog json httplib valijson boost"},
+};
+
+/// A file, or a family of files, that is held to less than its folder.
+struct StricterFiles {
+  std::string_view prefix;   ///< paths that start so; what follows must be '.' or '_'
+  std::string_view include;  ///< how its own headers are included
+  std::string_view may_use;
+  std::string_view why;
+};
+
+inline constexpr StricterFiles kStricterFiles[] = {
+    {"engine/eval/oracle", "eval/oracle", "base abi model", "the oracle shares no code with what it judges"},
+};
+
+/// How a library is recognised in #include <...>: `start` is how the name starts.
+struct Library {
+  std::string_view name;
+  std::string_view start;
+};
+
+inline constexpr Library kLibraries[] = {
+    {"fmt", "fmt/"},           {"spdlog", "spdlog/"}, {"json", "nlohmann/"},
+    {"cli11", "CLI/"},         {"pcre2", "pcre2"},    {"openssl", "openssl/"},
+    {"doctest", "doctest/"},   {"cuda", "cuda"},      {"cuda", "cooperative_groups"},
+    {"cuda", "cublas"},        {"cuda", "nvrtc"},     {"cuda", "mma.h"},
+    {"git2", "git2"},          {"boost", "boost/"},   {"httplib", "httplib"},
+    {"valijson", "valijson/"},
+};
+
+/// engine/abi is compiled by NVRTC too, which has no standard library: only these.
+inline constexpr std::string_view kAbiHeaders = "stdint.h stddef.h";
+
+/// <folder/header> that belong to the system, not to a library.
+inline constexpr std::string_view kSystemFolders = "sys linux asm net netinet arpa bits experimental";
+
+}  // namespace amk::tidy
