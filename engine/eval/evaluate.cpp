@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "base/random.h"
+#include "eval/logits.h"
 #include "eval/oracle.h"
 #include "eval/tolerance.h"
 #include "schedule/cost_model.h"
@@ -14,24 +14,6 @@
 
 namespace amk::eval {
 namespace {
-
-size_t argmax(std::span<const float> logits) {
-  return static_cast<size_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-}
-
-/// Distance between the best and the second best logit.
-float top_margin(std::span<const float> logits) {
-  float best = -INFINITY;
-  float second = -INFINITY;
-  for (const float logit : logits) {
-    if (logit > best) {
-      second = std::exchange(best, logit);
-    } else if (logit > second) {
-      second = logit;
-    }
-  }
-  return best - second;
-}
 
 std::vector<uint32_t> random_tokens(const model::ModelConfig& config, uint32_t count, uint64_t seed) {
   Random random(seed);
@@ -58,31 +40,21 @@ Result<std::vector<float>> run_vm(vm::ReferenceVm& machine, const std::vector<ui
 /// What a comparison row by row says; every field of the verdict that is about correctness.
 void compare(const std::vector<float>& expected, const std::vector<float>& found, const std::vector<uint32_t>& chosen,
              const model::ModelConfig& config, Verdict& verdict) {
-  const size_t vocab = config.vocab_size;
-  double largest = 0;
-  for (const float logit : expected) largest = std::max(largest, std::abs(static_cast<double>(logit)));
-  verdict.tolerance = logit_tolerance(config, largest);
+  verdict.tolerance = logit_tolerance(config, largest_magnitude(expected));
   verdict.compared_positions = static_cast<uint32_t>(chosen.size());
-  bool finite = true;
-  for (size_t i = 0; i < expected.size(); ++i) {
-    const double error = std::abs(static_cast<double>(expected[i]) - static_cast<double>(found[i]));
-    finite = finite && std::isfinite(error);  // NaN never compares as large, so it is asked for by name
-    verdict.max_abs_err = std::max(verdict.max_abs_err, error);
-  }
+  verdict.max_abs_err = largest_difference(expected, found);
   uint32_t agreed = 0;
-  bool ties_only = true;
   for (size_t row = 0; row < chosen.size(); ++row) {
-    const std::span<const float> logits(expected.data() + row * vocab, vocab);
-    const bool same = argmax(logits) == chosen[row];
+    const std::span<const float> logits(expected.data() + row * config.vocab_size, config.vocab_size);
     const bool near_tie = top_margin(logits) <= 2 * verdict.tolerance;
-    if (same || near_tie) ++agreed;
-    ties_only = ties_only && (same || near_tie);
+    if (near_tie || best_token(logits) == chosen[row]) ++agreed;
   }
   verdict.top1_agreement = static_cast<double>(agreed) / static_cast<double>(chosen.size());
-  verdict.correct = finite && verdict.max_abs_err <= verdict.tolerance && ties_only && verdict.repeatable;
-  if (!finite) verdict.notes.emplace_back("a logit is not finite");
-  if (finite && verdict.max_abs_err > verdict.tolerance) {
-    verdict.notes.push_back(fmt::format("expected logits within {:.3g} of the oracle, found {:.3g}", verdict.tolerance, verdict.max_abs_err));
+  const bool close = verdict.max_abs_err <= verdict.tolerance;  // false for NaN
+  verdict.correct = close && agreed == chosen.size() && verdict.repeatable;
+  if (!close) {
+    verdict.notes.push_back(fmt::format("expected logits within {:.3g} of the oracle's, found a difference of {:.3g}",
+                                        verdict.tolerance, verdict.max_abs_err));
   }
   if (!verdict.repeatable) verdict.notes.emplace_back("two runs of the same tokens gave different bits");
 }

@@ -21,7 +21,7 @@ struct GenerateRequest {
   std::vector<uint32_t> prompt;      ///< at least one token
   uint32_t max_tokens = 64;
   Sampling sampling;
-  std::vector<uint32_t> stop_ids;    ///< generation ends after one of these; it is not part of the result
+  std::vector<uint32_t> stop_ids;    ///< generation ends before one of these
   bool verify = false;               ///< compare every position's logits and every greedy choice with the oracle
   bool keep_prompt_logits = false;
   std::function<void(uint32_t token)> on_token;  ///< each generated token, as soon as it is chosen
