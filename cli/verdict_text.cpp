@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
+
 #include "base/text.h"
 #include "cli/table.h"
+#include "eval/verdict_json.h"
 
 namespace amk::cli {
 namespace {
@@ -61,6 +64,15 @@ std::string verdict_text(const eval::Verdict& verdict) {
   }
   for (const std::string& note : verdict.notes) facts.add("note", note);
   return facts.text() + numbered_findings(verdict);
+}
+
+Exit report_refusal(const eval::Verdict& verdict, Output& output) {
+  const Json findings = Json::parse(eval::findings_to_json(verdict));
+  output.document(Json{{"valid", verdict.valid},
+                       {"verdict", validator::outcome_name(verdict.outcome)},
+                       {"findings", findings}});
+  output.note("expected a program that the validator accepts, found:\n" + findings_text(verdict));
+  return Exit::kNegative;
 }
 
 }  // namespace amk::cli

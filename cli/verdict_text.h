@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "cli/exit_code.h"
+#include "cli/output.h"
 #include "eval/verdict.h"
 #include "validator/validator.h"
 
@@ -13,5 +15,9 @@ namespace amk::cli {
 
 /// Every finding in full, numbered, and the outcome as the last line.
 [[nodiscard]] std::string findings_text(const eval::Verdict& verdict);
+
+/// Where a verb needs an accepted program and has none: the findings on stderr, or as the document
+/// {valid, verdict, findings}. Always kNegative.
+Exit report_refusal(const eval::Verdict& verdict, Output& output);
 
 }  // namespace amk::cli
