@@ -31,29 +31,8 @@ std::vector<InstructionCount> count_instructions(const Program& program) {
   return out;
 }
 
-/// Tasks by the length of the longest chain of counter edges that ends in them. Producers are numbered before their
-/// readers in every program that lowering makes; in another accepted program a few rounds settle it.
-std::vector<uint32_t> levels_of(const Program& program) {
-  std::vector<uint32_t> level(program.tasks.size(), 0);
-  std::vector<uint32_t> reached(program.counters.size(), 0);  // 1 + the highest level among a counter's producers
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (uint32_t id = 0; id < program.tasks.size(); ++id) {
-      const Task& task = program.tasks[id];
-      uint32_t now = level[id];
-      for (const schedule::Wait& wait : task.waits) now = std::max(now, reached[wait.counter.index()]);
-      changed = changed || now != level[id];
-      level[id] = now;
-      uint32_t& signal = reached[task.signal.index()];
-      changed = changed || signal < now + 1;
-      signal = std::max(signal, now + 1);
-    }
-  }
-  return level;
-}
-
 std::vector<Level> collect_levels(const Program& program) {
-  const std::vector<uint32_t> level_of = levels_of(program);
+  const std::vector<uint32_t> level_of = task_levels(program);
   std::vector<Level> levels;
   std::vector<std::set<uint32_t>> sms;
   for (uint32_t sm = 0; sm < program.placement.queues.size(); ++sm) {
@@ -89,6 +68,27 @@ std::string latency_words(const Verdict& verdict) {
 }
 
 }  // namespace
+
+// Producers are numbered before their readers in every program that lowering makes; in another accepted program a few
+// rounds settle it.
+std::vector<uint32_t> task_levels(const Program& program) {
+  std::vector<uint32_t> level(program.tasks.size(), 0);
+  std::vector<uint32_t> reached(program.counters.size(), 0);  // 1 + the highest level among a counter's producers
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (uint32_t id = 0; id < program.tasks.size(); ++id) {
+      const Task& task = program.tasks[id];
+      uint32_t now = level[id];
+      for (const schedule::Wait& wait : task.waits) now = std::max(now, reached[wait.counter.index()]);
+      changed = changed || now != level[id];
+      level[id] = now;
+      uint32_t& signal = reached[task.signal.index()];
+      changed = changed || signal < now + 1;
+      signal = std::max(signal, now + 1);
+    }
+  }
+  return level;
+}
 
 ProgramSummary summarize(const Program& program, const abi::TargetInfo& target, uint32_t position) {
   ProgramSummary out;

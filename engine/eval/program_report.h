@@ -40,6 +40,9 @@ struct ProgramSummary {
   uint64_t sm_bytes_max = 0;
 };
 
+/// By task: how many counter edges the longest chain that ends in it has. Of a program the validator accepts.
+[[nodiscard]] std::vector<uint32_t> task_levels(const schedule::Program& program);
+
 /// Of a program the validator accepts, for the pass at `position`.
 [[nodiscard]] ProgramSummary summarize(const schedule::Program& program, const abi::TargetInfo& target,
                                        uint32_t position);
