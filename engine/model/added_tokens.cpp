@@ -97,9 +97,9 @@ const AddedToken* AddedTokenFinder::longest_at(std::string_view text) const {
     if (begin->content.size() == depth) longest = &*begin++;  // sorts before those that go on
     if (begin == end || depth == text.size()) break;
     const auto byte_at_depth = [depth](const AddedToken& token) { return static_cast<uint8_t>(token.content[depth]); };
-    const auto same = std::ranges::equal_range(begin, end, static_cast<uint8_t>(text[depth]), {}, byte_at_depth);
-    begin = same.begin();
-    end = same.end();
+    const auto byte = static_cast<uint8_t>(text[depth]);
+    begin = std::ranges::lower_bound(begin, end, byte, {}, byte_at_depth);
+    end = std::ranges::upper_bound(begin, end, byte, {}, byte_at_depth);
   }
   return longest;
 }
