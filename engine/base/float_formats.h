@@ -9,14 +9,14 @@ namespace amk {
 /// bfloat16 bits to float32: the upper half of the word.
 [[nodiscard]] constexpr float bf16_to_f32(uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16); }
 
-/// IEEE 754 binary16 bits to float32. Subnormals come out exact: the exponent is rebased by a multiplication by
-/// 2^112, which also normalises. Infinities and NaNs keep their payload. Branch-free, so that loops vectorise.
+/// IEEE 754 binary16 bits to float32. The exponent is rebased by a multiplication by 2^112, which also normalises
+/// subnormals, exactly; infinities and NaNs, which it takes to 2^16 and above, get their exponent back and keep their
+/// payload. Branch-free and in words of 32 bits throughout, so that loops vectorise.
 [[nodiscard]] constexpr float f16_to_f32(uint16_t bits) {
-  const uint32_t magnitude = uint32_t{bits} & 0x7fffU;
-  const uint32_t sign = (uint32_t{bits} & 0x8000U) << 16;
-  const uint32_t finite = std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude << 13) * 0x1p112F);
-  const uint32_t special = 0x7f800000U | (magnitude << 13);
-  return std::bit_cast<float>(sign | (magnitude >= 0x7c00U ? special : finite));
+  const uint32_t word = static_cast<uint32_t>(int32_t{static_cast<int16_t>(bits)});
+  const float magnitude = std::bit_cast<float>((word << 13) & 0x0fffe000U) * 0x1p112F;
+  const uint32_t special = magnitude >= 0x1p16F ? 0x7f800000U : 0U;
+  return std::bit_cast<float>((word & 0x80000000U) | special | std::bit_cast<uint32_t>(magnitude));
 }
 
 /// float32 to bfloat16 bits, round to nearest even; NaN stays NaN (quiet).

@@ -6,6 +6,7 @@
 #include <functional>
 #include <set>
 
+#include "schedule/fusion.h"
 #include "schedule/schedule_config_json.h"
 #include "support/lowered.h"
 #include "validator/validator.h"
