@@ -30,9 +30,9 @@ struct OpenBundle {
 /// Whether the path looks like a bundle: a directory with a manifest.json.
 [[nodiscard]] bool is_bundle(const std::filesystem::path& path);
 
-/// Opens a bundle. `weights` says where the model's directory is now; empty takes the manifest's place, absolute or, where
-/// that is gone, relative to the bundle. kBadInput: a hash, a version or the program differs from what the manifest
-/// or the validator wants.
+/// Opens a bundle. `weights` says where the model's directory is now; empty takes the manifest's place, absolute or,
+/// where that is gone, relative to the bundle. kBadInput: a hash, a version or the program differs from what the
+/// manifest or the validator wants.
 Result<OpenBundle> open_bundle(const std::filesystem::path& path, const std::filesystem::path& weights);
 
 }  // namespace amk::eval

@@ -1,5 +1,3 @@
-#include "eval/bundle.h"
-
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -10,6 +8,7 @@
 
 #include "base/files.h"
 #include "base/sha256.h"
+#include "eval/bundle.h"
 #include "eval/program_report.h"
 #include "eval/verdict_json.h"
 #include "model/json_reader.h"
@@ -60,7 +59,8 @@ OrderedJson to_json(const HashedFiles& files) {
   return out;
 }
 
-// ---- writing ----------------------------------------------------------------------------------------------------------
+// ---- writing
+// ----------------------------------------------------------------------------------------------------------
 
 std::string manifest(const Evaluation& evaluation, const model::Checkpoint& checkpoint, const HashedFiles& bundle_files,
                      const HashedFiles& model_files, const fs::path& final_place) {
@@ -88,9 +88,11 @@ class TemporaryDirectory {
   static Result<TemporaryDirectory> create(const fs::path& beside) {
     std::string path = beside.string() + ".tmp.XXXXXX";
     if (::mkdtemp(path.data()) == nullptr) {
-      return Error{ErrorCode::kIo, fmt::format("cannot create a temporary directory: {}", std::strerror(errno)), path, ""};
+      return Error{ErrorCode::kIo, fmt::format("cannot create a temporary directory: {}", std::strerror(errno)), path,
+                   ""};
     }
-    fs::permissions(path, fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec | fs::perms::others_read | fs::perms::others_exec);
+    fs::permissions(path, fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec |
+                              fs::perms::others_read | fs::perms::others_exec);
     return TemporaryDirectory(path);
   }
   explicit TemporaryDirectory(fs::path path) : path_(std::move(path)) {}
@@ -127,7 +129,8 @@ Result<HashedFiles> write_contents(const fs::path& directory, const Evaluation& 
   return files;
 }
 
-// ---- reading ----------------------------------------------------------------------------------------------------------
+// ---- reading
+// ----------------------------------------------------------------------------------------------------------
 
 struct Manifest {
   HashedFiles files;
@@ -145,7 +148,8 @@ Result<HashedFiles> read_files(model::JsonObject& parent, std::string_view key) 
   HashedFiles files;
   for (const auto& [name, entry] : value.items()) {
     if (name.empty() || name.find('/') != std::string::npos || name.starts_with("..")) {
-      return Error{ErrorCode::kBadInput, fmt::format("expected plain file names, found '{}'", model::printable(name)), parent.location(), ""};
+      return Error{ErrorCode::kBadInput, fmt::format("expected plain file names, found '{}'", model::printable(name)),
+                   parent.location(), ""};
     }
     AMK_ASSIGN_OR_RETURN(model::JsonObject file,
                          model::JsonObject::create(entry, parent.location(), checked.prefix() + name + "."));
@@ -185,9 +189,10 @@ Status check_hashes(const fs::path& directory, const HashedFiles& files, const c
     AMK_ASSIGN_OR_RETURN(const HashedFile found, hash_file(directory / name));
     if (found.size == expected.size && found.sha256 == expected.sha256) continue;
     return Error{ErrorCode::kBadInput,
-                 fmt::format("expected {} bytes with SHA-256 {}, found {} with {}", expected.size, expected.sha256, found.size,
-                             found.sha256),
-                 (directory / name).string(), fmt::format("{} changed since the bundle was written: compile it again", what)};
+                 fmt::format("expected {} bytes with SHA-256 {}, found {} with {}", expected.size, expected.sha256,
+                             found.size, found.sha256),
+                 (directory / name).string(),
+                 fmt::format("{} changed since the bundle was written: compile it again", what)};
   }
   return {};
 }
@@ -196,13 +201,16 @@ Status check_hashes(const fs::path& directory, const HashedFiles& files, const c
 Result<std::string> find_model(const fs::path& bundle, const Manifest& manifest, const fs::path& weights) {
   if (manifest.directory.empty()) {
     if (weights.empty()) return manifest.source;
-    return Error{ErrorCode::kUsage, fmt::format("expected no weights for the built-in model {}", manifest.source), weights.string(), ""};
+    return Error{ErrorCode::kUsage, fmt::format("expected no weights for the built-in model {}", manifest.source),
+                 weights.string(), ""};
   }
   fs::path place = weights;
-  if (place.empty()) place = fs::is_directory(manifest.directory) ? manifest.directory : (bundle / manifest.relative).lexically_normal();
+  if (place.empty())
+    place = fs::is_directory(manifest.directory) ? manifest.directory : (bundle / manifest.relative).lexically_normal();
   if (!fs::is_directory(place)) {
     return Error{ErrorCode::kBadInput,
-                 fmt::format("expected the model's directory at {} or {}, found neither", manifest.directory.string(), place.string()),
+                 fmt::format("expected the model's directory at {} or {}, found neither", manifest.directory.string(),
+                             place.string()),
                  bundle.string(), "say where the model is now with --weights DIR"};
   }
   AMK_TRY(check_hashes(place, manifest.model_files, "the model"));
@@ -215,7 +223,8 @@ Result<fs::path> write_bundle(const fs::path& out, const Evaluation& evaluation,
   if (!evaluation.program) return Error{ErrorCode::kUsage, "expected an accepted program to bundle", "", ""};
   std::error_code failed;
   fs::create_directories(out, failed);
-  if (failed) return Error{ErrorCode::kIo, fmt::format("cannot create the directory: {}", failed.message()), out.string(), ""};
+  if (failed)
+    return Error{ErrorCode::kIo, fmt::format("cannot create the directory: {}", failed.message()), out.string(), ""};
   const fs::path place = out / fmt::format("{}.{}.amk", evaluation.verdict.model, evaluation.verdict.gpu);
   if (fs::exists(place) && !is_bundle(place)) {
     return Error{ErrorCode::kUsage, "expected a bundle or nothing in this place, found something else", place.string(),
@@ -224,7 +233,8 @@ Result<fs::path> write_bundle(const fs::path& out, const Evaluation& evaluation,
   AMK_ASSIGN_OR_RETURN(const HashedFiles model_files, hash_model(checkpoint));
   AMK_ASSIGN_OR_RETURN(TemporaryDirectory temporary, TemporaryDirectory::create(place));
   AMK_ASSIGN_OR_RETURN(const HashedFiles files, write_contents(temporary.path(), evaluation));
-  AMK_TRY(write_file_atomic(temporary.path() / "manifest.json", manifest(evaluation, checkpoint, files, model_files, place)));
+  AMK_TRY(write_file_atomic(temporary.path() / "manifest.json",
+                            manifest(evaluation, checkpoint, files, model_files, place)));
   AMK_TRY(replace_directory(temporary.path(), place));
   temporary.release();
   return place;
@@ -245,8 +255,11 @@ Result<OpenBundle> open_bundle(const fs::path& path, const fs::path& weights) {
   AMK_ASSIGN_OR_RETURN(schedule::Program program, schedule::program_from_json(text, program_path));
   validator::Validation validation = validator::validate(std::move(program));
   if (!validation.validated) {
-    const std::string first = validation.findings.empty() ? "it could not be proven" : validator::describe(validation.findings.front(), *validation.program);
-    return Error{ErrorCode::kBadInput, fmt::format("expected a program that the validator accepts: {}", first), program_path, ""};
+    const std::string first = validation.findings.empty()
+                                  ? "it could not be proven"
+                                  : validator::describe(validation.findings.front(), *validation.program);
+    return Error{ErrorCode::kBadInput, fmt::format("expected a program that the validator accepts: {}", first),
+                 program_path, ""};
   }
   return OpenBundle{std::move(checkpoint), *validation.validated};
 }

@@ -24,7 +24,8 @@ std::vector<uint32_t> random_tokens(const model::ModelConfig& config, uint32_t c
 
 /// The VM's logits of every position, one row after another.
 Result<std::vector<float>> run_vm(vm::ReferenceVm& machine, const std::vector<uint32_t>& tokens,
-                                  std::vector<uint32_t>& chosen, const EvaluateRequest& request, std::string_view step) {
+                                  std::vector<uint32_t>& chosen, const EvaluateRequest& request,
+                                  std::string_view step) {
   std::vector<float> logits;
   machine.reset();
   chosen.clear();
@@ -32,7 +33,8 @@ Result<std::vector<float>> run_vm(vm::ReferenceVm& machine, const std::vector<ui
     AMK_TRY(machine.step(token));
     logits.insert(logits.end(), machine.logits().begin(), machine.logits().end());
     chosen.push_back(machine.next_token());
-    if (request.progress) request.progress(step, static_cast<uint32_t>(chosen.size()), static_cast<uint32_t>(tokens.size()));
+    if (request.progress)
+      request.progress(step, static_cast<uint32_t>(chosen.size()), static_cast<uint32_t>(tokens.size()));
   }
   return logits;
 }
@@ -84,8 +86,8 @@ void predict_latency(const EvaluateRequest& request, const schedule::Program& pr
   if (!verdict.correct) return;  // no latency without correctness
   verdict.latency_us = prediction.latency_us;
   verdict.latency_kind = LatencyKind::kPredicted;
-  verdict.notes.push_back(fmt::format("verified on the CPU by the reference VM; the latency is predicted for {}, not measured",
-                                      request.target->name));
+  verdict.notes.push_back(fmt::format(
+      "verified on the CPU by the reference VM; the latency is predicted for {}, not measured", request.target->name));
 }
 
 }  // namespace

@@ -18,10 +18,10 @@ struct EvaluateRequest {
   const model::Checkpoint* checkpoint = nullptr;
   const abi::TargetInfo* target = nullptr;
   schedule::ScheduleConfig config;
-  uint32_t context = 0;             ///< 0: default_context()
-  uint32_t positions = 16;          ///< how many positions are compared with the oracle; at most the context
-  uint64_t seed = 1;                ///< of the tokens that are fed
-  schedule::PassDump dump;          ///< called after every lowering pass
+  uint32_t context = 0;     ///< 0: default_context()
+  uint32_t positions = 16;  ///< how many positions are compared with the oracle; at most the context
+  uint64_t seed = 1;        ///< of the tokens that are fed
+  schedule::PassDump dump;  ///< called after every lowering pass
   /// Called as the work goes on: what is done, how much of how much.
   std::function<void(std::string_view step, uint32_t done, uint32_t of)> progress;
 };

@@ -21,15 +21,18 @@ Status check_request(const GenerateRequest& request) {
   AMK_TRY(check_sampling(request.sampling));
   const uint32_t vocab = request.checkpoint->config().vocab_size;
   const uint32_t context = (*request.program)->meta.context;
-  if (request.prompt.empty()) return Error{ErrorCode::kUsage, "expected a prompt of at least one token, found none", "", ""};
+  if (request.prompt.empty())
+    return Error{ErrorCode::kUsage, "expected a prompt of at least one token, found none", "", ""};
   if (request.prompt.size() > context) {
     return Error{ErrorCode::kUsage,
-                 fmt::format("expected a prompt of at most {} tokens, the program's context, found {}", context, request.prompt.size()),
+                 fmt::format("expected a prompt of at most {} tokens, the program's context, found {}", context,
+                             request.prompt.size()),
                  "", "compile with a larger --context"};
   }
   for (const uint32_t token : request.prompt) {
     if (token < vocab) continue;
-    return Error{ErrorCode::kUsage, fmt::format("expected tokens below {}, the vocabulary, found {}", vocab, token), "", ""};
+    return Error{ErrorCode::kUsage, fmt::format("expected tokens below {}, the vocabulary, found {}", vocab, token), "",
+                 ""};
   }
   return {};
 }
@@ -82,7 +85,8 @@ class Generator {
     for (const uint32_t token : request_.prompt) {
       AMK_TRY(step(token, out_.prompt_seconds));
       const std::span<const float> logits = machine_.logits();
-      if (request_.keep_prompt_logits) out_.prompt_logits.insert(out_.prompt_logits.end(), logits.begin(), logits.end());
+      if (request_.keep_prompt_logits)
+        out_.prompt_logits.insert(out_.prompt_logits.end(), logits.begin(), logits.end());
     }
     AMK_TRY(decode());
     if (request_.verify) out_.agreement = verifier_.agreement();
@@ -101,7 +105,8 @@ class Generator {
   Status decode() {
     const uint32_t context = (*request_.program)->meta.context;
     while (out_.tokens.size() < request_.max_tokens) {
-      const uint32_t token = request_.sampling.temperature == 0 ? machine_.next_token() : sampler_.choose(machine_.logits());
+      const uint32_t token =
+          request_.sampling.temperature == 0 ? machine_.next_token() : sampler_.choose(machine_.logits());
       if (std::find(request_.stop_ids.begin(), request_.stop_ids.end(), token) != request_.stop_ids.end()) {
         out_.stop_reason = StopReason::kStopToken;
         return {};
@@ -131,9 +136,12 @@ class Generator {
 
 const char* stop_reason_name(StopReason reason) {
   switch (reason) {
-    case StopReason::kStopToken: return "eos";
-    case StopReason::kLength: return "length";
-    case StopReason::kContext: return "context";
+    case StopReason::kStopToken:
+      return "eos";
+    case StopReason::kLength:
+      return "length";
+    case StopReason::kContext:
+      return "context";
   }
   return "length";
 }

@@ -18,11 +18,11 @@ namespace amk::eval {
 struct GenerateRequest {
   const model::Checkpoint* checkpoint = nullptr;
   const validator::ValidatedProgram* program = nullptr;
-  std::vector<uint32_t> prompt;      ///< at least one token
+  std::vector<uint32_t> prompt;  ///< at least one token
   uint32_t max_tokens = 64;
   Sampling sampling;
-  std::vector<uint32_t> stop_ids;    ///< generation ends before one of these
-  bool verify = false;               ///< compare every position's logits and every greedy choice with the oracle
+  std::vector<uint32_t> stop_ids;  ///< generation ends before one of these
+  bool verify = false;             ///< compare every position's logits and every greedy choice with the oracle
   bool keep_prompt_logits = false;
   std::function<void(uint32_t token)> on_token;  ///< each generated token, as soon as it is chosen
 };
@@ -32,7 +32,7 @@ enum class StopReason : uint8_t { kStopToken, kLength, kContext };
 
 /// What --verify found.
 struct Agreement {
-  uint32_t positions = 0;       ///< compared: prompt and generated
+  uint32_t positions = 0;  ///< compared: prompt and generated
   double max_abs_err = 0;
   double tolerance = 0;
   uint32_t different_tokens = 0;  ///< greedy choices other than the oracle's, near ties excepted
@@ -43,7 +43,7 @@ struct Generation {
   std::vector<uint32_t> tokens;  ///< generated, without the stop token
   StopReason stop_reason = StopReason::kLength;
   double prompt_seconds = 0;
-  double decode_seconds = 0;     ///< without the oracle's time
+  double decode_seconds = 0;         ///< without the oracle's time
   std::vector<float> prompt_logits;  ///< [prompt.size(), vocab] when asked for
   std::optional<Agreement> agreement;
 

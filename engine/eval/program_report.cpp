@@ -27,7 +27,8 @@ std::vector<InstructionCount> count_instructions(const Program& program) {
   }
   std::vector<InstructionCount> out;
   for (auto& [name, count] : by_name) out.push_back(std::move(count));
-  std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.weight_bytes > b.weight_bytes; });
+  std::stable_sort(out.begin(), out.end(),
+                   [](const auto& a, const auto& b) { return a.weight_bytes > b.weight_bytes; });
   return out;
 }
 
@@ -55,16 +56,18 @@ std::vector<Level> collect_levels(const Program& program) {
 
 std::string correctness_words(const Verdict& verdict) {
   if (!verdict.valid) return "not run: the program was not accepted";
-  return fmt::format("{}: largest difference from the oracle {:.3g} (tolerance {:.3g}) over {} positions, best token equal at {:.1f}%",
-                     verdict.correct ? "yes" : "NO", verdict.max_abs_err, verdict.tolerance, verdict.compared_positions,
-                     100 * verdict.top1_agreement);
+  return fmt::format(
+      "{}: largest difference from the oracle {:.3g} (tolerance {:.3g}) over {} positions, best token equal at {:.1f}%",
+      verdict.correct ? "yes" : "NO", verdict.max_abs_err, verdict.tolerance, verdict.compared_positions,
+      100 * verdict.top1_agreement);
 }
 
 std::string latency_words(const Verdict& verdict) {
   if (!verdict.latency_us) return "none: there is no latency without correctness";
-  return fmt::format("{:.1f} us, {} (floor {:.1f} us, {:.1f}% of it reached)", *verdict.latency_us,
-                     verdict.latency_kind == LatencyKind::kMeasuredGpu ? "measured on the GPU" : "predicted, not measured",
-                     verdict.floor_us, verdict.pct_of_floor().value_or(0));
+  return fmt::format(
+      "{:.1f} us, {} (floor {:.1f} us, {:.1f}% of it reached)", *verdict.latency_us,
+      verdict.latency_kind == LatencyKind::kMeasuredGpu ? "measured on the GPU" : "predicted, not measured",
+      verdict.floor_us, verdict.pct_of_floor().value_or(0));
 }
 
 }  // namespace
@@ -118,14 +121,17 @@ std::string report_markdown(const Verdict& verdict, const Program& program, cons
   out += fmt::format("| correct | {} |\n", correctness_words(verdict));
   out += fmt::format("| latency of a token | {} |\n", latency_words(verdict));
   out += fmt::format("| weights read a token | {} |\n", human_bytes(summary.prediction.weight_bytes));
-  out += fmt::format("| tasks, counters, waits | {}, {}, {} |\n", program.tasks.size(), summary.counters, summary.waits);
+  out +=
+      fmt::format("| tasks, counters, waits | {}, {}, {} |\n", program.tasks.size(), summary.counters, summary.waits);
   out += fmt::format("| levels | {} |\n", summary.levels.size());
   out += fmt::format("| context, KV cache, scratch | {} positions, {}, {} |\n", program.meta.context,
                      human_bytes(summary.kv_bytes), human_bytes(summary.scratch_bytes));
-  out += fmt::format("| bytes an SM | {} to {} |\n", human_bytes(summary.sm_bytes_min), human_bytes(summary.sm_bytes_max));
-  out += fmt::format("| critical path | {} tasks: {:.1f} us waiting, {:.1f} us streaming (predicted); bottleneck: {} |\n",
-                     summary.prediction.critical.size(), summary.prediction.wait_us, summary.prediction.stream_us,
-                     summary.prediction.bottleneck());
+  out +=
+      fmt::format("| bytes an SM | {} to {} |\n", human_bytes(summary.sm_bytes_min), human_bytes(summary.sm_bytes_max));
+  out +=
+      fmt::format("| critical path | {} tasks: {:.1f} us waiting, {:.1f} us streaming (predicted); bottleneck: {} |\n",
+                  summary.prediction.critical.size(), summary.prediction.wait_us, summary.prediction.stream_us,
+                  summary.prediction.bottleneck());
   for (const std::string& note : verdict.notes) out += fmt::format("\n{}.\n", note);
   out += "\n## Tasks by instruction\n\n| instruction | tasks | weights | Mflop |\n|---|---:|---:|---:|\n";
   for (const InstructionCount& count : summary.instructions) {

@@ -22,9 +22,9 @@ struct InstructionCount {
 /// Tasks that can run side by side: those whose longest chain of counter edges has the same length.
 struct Level {
   uint32_t tasks = 0;
-  uint32_t sms = 0;       ///< that have at least one of them
+  uint32_t sms = 0;  ///< that have at least one of them
   uint64_t weight_bytes = 0;
-  std::string example;    ///< label of its first task
+  std::string example;  ///< label of its first task
 };
 
 struct ProgramSummary {

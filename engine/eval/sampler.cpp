@@ -10,10 +10,12 @@ namespace amk::eval {
 
 Status check_sampling(const Sampling& sampling) {
   if (!std::isfinite(sampling.temperature) || sampling.temperature < 0) {
-    return Error{ErrorCode::kUsage, fmt::format("expected a temperature of 0 or more, found {}", sampling.temperature), "", ""};
+    return Error{ErrorCode::kUsage, fmt::format("expected a temperature of 0 or more, found {}", sampling.temperature),
+                 "", ""};
   }
   if (!(sampling.top_p > 0 && sampling.top_p <= 1)) {
-    return Error{ErrorCode::kUsage, fmt::format("expected top-p above 0 and at most 1, found {}", sampling.top_p), "", ""};
+    return Error{ErrorCode::kUsage, fmt::format("expected top-p above 0 and at most 1, found {}", sampling.top_p), "",
+                 ""};
   }
   return {};
 }
@@ -33,7 +35,8 @@ uint32_t Sampler::choose(std::span<const float> logits) {
 
   std::vector<double> weights;
   for (const Candidate& candidate : candidates_) {
-    weights.push_back(std::exp((static_cast<double>(candidate.logit) - candidates_.front().logit) / sampling_.temperature));
+    weights.push_back(
+        std::exp((static_cast<double>(candidate.logit) - candidates_.front().logit) / sampling_.temperature));
   }
   // The smallest prefix whose mass reaches top_p: the candidate that crosses it stays in.
   const double total = std::accumulate(weights.begin(), weights.end(), 0.0);

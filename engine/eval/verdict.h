@@ -20,17 +20,17 @@ struct Verdict {
   std::vector<validator::Finding> findings;
   std::vector<std::string> finding_texts;  ///< describe() of each
 
-  bool correct = false;           ///< the output agreed with the oracle
-  double max_abs_err = 0;         ///< over all logits compared; meaningful when compared_positions > 0
+  bool correct = false;    ///< the output agreed with the oracle
+  double max_abs_err = 0;  ///< over all logits compared; meaningful when compared_positions > 0
   double tolerance = 0;
-  double top1_agreement = 0;      ///< share of positions whose best token is the oracle's, near ties excepted
+  double top1_agreement = 0;  ///< share of positions whose best token is the oracle's, near ties excepted
   uint32_t compared_positions = 0;
-  bool repeatable = false;        ///< a second run gave the same bits
+  bool repeatable = false;  ///< a second run gave the same bits
 
   std::optional<double> latency_us;  ///< of the pass at `latency_position`; only when correct
   std::optional<LatencyKind> latency_kind;
   uint32_t latency_position = 0;
-  double floor_us = 0;               ///< weight and history bytes at the target's sustained bandwidth
+  double floor_us = 0;  ///< weight and history bytes at the target's sustained bandwidth
 
   std::string schedule_id;
   uint64_t tasks = 0;

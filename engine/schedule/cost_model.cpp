@@ -12,9 +12,9 @@ constexpr uint32_t kNone = UINT32_MAX;
 
 /// How one task went.
 struct Run {
-  double ready = 0;    ///< SM free and counters reached
+  double ready = 0;  ///< SM free and counters reached
   double end = 0;
-  double stream = 0;   ///< of the time between, how much it spent waiting for bytes
+  double stream = 0;       ///< of the time between, how much it spent waiting for bytes
   uint32_t cause = kNone;  ///< the task whose end made it ready
   uint32_t level = 1;
 };
@@ -54,8 +54,8 @@ class Playback {
 
  private:
   struct Sm {
-    double free = 0;       ///< its last task's end
-    double streamed = 0;   ///< when the bytes of its last task had arrived
+    double free = 0;      ///< its last task's end
+    double streamed = 0;  ///< when the bytes of its last task had arrived
     uint32_t last = kNone;
   };
   struct Reached {

@@ -23,14 +23,14 @@ struct CostConstants {
 };
 
 struct Prediction {
-  double latency_us = 0;        ///< one pass
-  double floor_us = 0;          ///< all weight and history bytes at the sustained bandwidth
-  double wait_us = 0;           ///< on the critical path: waiting for counters, launching, fetching
-  double stream_us = 0;         ///< on the critical path: bytes arriving
-  uint32_t levels = 0;          ///< tasks on the longest chain of counter edges
+  double latency_us = 0;  ///< one pass
+  double floor_us = 0;    ///< all weight and history bytes at the sustained bandwidth
+  double wait_us = 0;     ///< on the critical path: waiting for counters, launching, fetching
+  double stream_us = 0;   ///< on the critical path: bytes arriving
+  uint32_t levels = 0;    ///< tasks on the longest chain of counter edges
   uint64_t weight_bytes = 0;
   uint64_t history_bytes = 0;
-  std::vector<TaskId> critical; ///< tasks on the critical path, first to last
+  std::vector<TaskId> critical;  ///< tasks on the critical path, first to last
   std::vector<uint64_t> bytes_of_sm;
 
   /// "wait" or "stream": what most of the critical path is made of.

@@ -26,14 +26,16 @@ MiniProgram::MiniProgram(uint32_t sms) {
   program.launch = {544, 2, 1024, 1024, 2 * 1024 + 1024 + schedule::kControlBytes, 2, 1, abi::StreamBackend::kBulk};
   using schedule::Space;
   program.buffers.push_back({"token", abi::BufferKind::kInput, shape(abi::Dtype::kU32, {1}), Space::kGlobal, ""});
-  program.buffers.push_back({"table", abi::BufferKind::kWeight, shape(abi::Dtype::kF32, {8, kSize}), Space::kGlobal, "table"});
+  program.buffers.push_back(
+      {"table", abi::BufferKind::kWeight, shape(abi::Dtype::kF32, {8, kSize}), Space::kGlobal, "table"});
   token_ = BufferId(0);
   table_ = BufferId(1);
 }
 
 BufferId MiniProgram::vector(const std::string& name) {
   const BufferId id(static_cast<uint32_t>(program.buffers.size()));
-  program.buffers.push_back({name, abi::BufferKind::kActivation, shape(abi::Dtype::kF32, {kSize}), schedule::Space::kScratch, ""});
+  program.buffers.push_back(
+      {name, abi::BufferKind::kActivation, shape(abi::Dtype::kF32, {kSize}), schedule::Space::kScratch, ""});
   const uint64_t size = round_up(kSize * sizeof(float), schedule::kPageAlignment);
   program.pages.push_back({id, program.scratch_bytes, size, {}, {}});
   program.scratch_bytes += size;

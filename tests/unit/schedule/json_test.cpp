@@ -59,7 +59,8 @@ TEST_CASE("a config read back from its JSON is the same config, every knob set a
 TEST_CASE("an unknown key, a wrong type and a value out of range are refused with the nearest legal one") {
   CHECK(contains(config_error(R"({"pipelining_dept": 4})"), "did you mean 'pipelining_depth'"));
   CHECK(contains(config_error(R"({"tiling": {"gemv": {"n_tyle": 8}}})"), "did you mean 'tiling.gemv.n_tile'"));
-  CHECK(contains(config_error(R"({"tiling": {"gemv": {"n_tile": "8"}}})"), "expected a non-negative integer or \"auto\", found \"8\""));
+  CHECK(contains(config_error(R"({"tiling": {"gemv": {"n_tile": "8"}}})"),
+                 "expected a non-negative integer or \"auto\", found \"8\""));
   CHECK(contains(config_error(R"({"tiling": {"gemv": {"n_tile": 8.5}}})"), "expected a non-negative integer"));
   CHECK(contains(config_error(R"({"tiling": {"gemv": {"n_tile": -8}}})"), "expected a non-negative integer"));
   CHECK(contains(config_error(R"({"tiling": {"gemv": 8}})"), "knob tiling.gemv: expected an object"));
@@ -101,11 +102,14 @@ TEST_CASE("a program's JSON that is not of the form is refused at its place") {
   CHECK(contains(broken("\"ir_version\": 1", "\"ir_version\": 2"), "p.json: ir_version: expected 1, found 2"));
   CHECK(contains(broken("\"instruction\":\"Embed\"", "\"instruction\":\"Embedd\""), "did you mean 'Embed'"));
   CHECK(contains(broken("\"col_begin\":0", "\"col_begin\":-1"), "tasks[0].params.col_begin: expected an integer"));
-  CHECK(contains(broken("\"operand\":\"token\"", "\"operand\":\"tokens\""), "tasks[0].reads[0].operand: expected an operand that Embed reads"));
-  CHECK(contains(broken("\"label\":\"embed\"", "\"label\":\"embed\",\"colour\":1"), "tasks[0].colour: expected no such key"));
+  CHECK(contains(broken("\"operand\":\"token\"", "\"operand\":\"tokens\""),
+                 "tasks[0].reads[0].operand: expected an operand that Embed reads"));
+  CHECK(contains(broken("\"label\":\"embed\"", "\"label\":\"embed\",\"colour\":1"),
+                 "tasks[0].colour: expected no such key"));
   CHECK(contains(broken("\"id\":0", "\"id\":1"), "buffers[0].id: expected 0"));
   CHECK(contains(broken("\"kind\":\"weight\"", "\"kind\":\"wait\""), "did you mean 'weight'"));
   CHECK(contains(broken("\"signal\":0", "\"signal\":4294967296"), "signal: expected an integer from 0 to 4294967295"));
   CHECK(contains(broken("\"target\": ", "\"targets\": "), "target: expected a string, found no such key"));
-  for (size_t cut = 0; cut < good.size(); cut += 997) CHECK_FALSE(schedule::program_from_json(good.substr(0, cut), "p.json").ok());
+  for (size_t cut = 0; cut < good.size(); cut += 997)
+    CHECK_FALSE(schedule::program_from_json(good.substr(0, cut), "p.json").ok());
 }

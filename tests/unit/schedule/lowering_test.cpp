@@ -36,9 +36,10 @@ std::set<std::string> instructions_of(const Program& program) {
 }  // namespace
 
 TEST_CASE("fused and unfused lowerings of every shape are accepted on every target") {
-  for (const char* name : {"toy", "toy-2l", "tests/models/llama-mha", "tests/models/llama-gqa-tied", "tests/models/llama-head-dim",
-                           "tests/models/llama-odd-sizes", "tests/models/llama-bf16-sharded", "tests/models/llama-f16",
-                           "tests/models/llama3-rope", "models/shakespeare-llama-3m"}) {
+  for (const char* name :
+       {"toy", "toy-2l", "tests/models/llama-mha", "tests/models/llama-gqa-tied", "tests/models/llama-head-dim",
+        "tests/models/llama-odd-sizes", "tests/models/llama-bf16-sharded", "tests/models/llama-f16",
+        "tests/models/llama3-rope", "models/shakespeare-llama-3m"}) {
     const test::LoweredModel model = open_model(name);
     for (const abi::TargetInfo& target : abi::kTargets) {
       INFO(name, " on ", target.name);
@@ -49,8 +50,8 @@ TEST_CASE("fused and unfused lowerings of every shape are accepted on every targ
 }
 
 TEST_CASE("real shapes are accepted at full size, fused and unfused") {
-  for (const char* name : {"synthetic:smollm2-135m", "synthetic:tinyllama-1.1b", "synthetic:llama-3.2-1b", "synthetic:llama-3.2-3b",
-                           "synthetic:llama-3.1-8b"}) {
+  for (const char* name : {"synthetic:smollm2-135m", "synthetic:tinyllama-1.1b", "synthetic:llama-3.2-1b",
+                           "synthetic:llama-3.2-3b", "synthetic:llama-3.1-8b"}) {
     const test::LoweredModel model = open_model(name);
     INFO(name);
     CHECK(rejection(lower(model)) == "");
@@ -60,12 +61,12 @@ TEST_CASE("real shapes are accepted at full size, fused and unfused") {
 
 TEST_CASE("the default schedule has five levels a layer, and primitives only without fusion") {
   const test::LoweredModel model = open_model("toy-2l");
-  CHECK(instructions_of(lower(model)) == std::set<std::string>{"Embed", "NormQkvRopeAppend", "Attention", "CombineGemvResidual",
-                                                              "NormGateUpSilu", "GemvResidual", "NormGemv", "Argmax",
-                                                              "ArgmaxCombine"});
+  CHECK(instructions_of(lower(model)) == std::set<std::string>{"Embed", "NormQkvRopeAppend", "Attention",
+                                                               "CombineGemvResidual", "NormGateUpSilu", "GemvResidual",
+                                                               "NormGemv", "Argmax", "ArgmaxCombine"});
   CHECK(instructions_of(lower(model, "h100", test::unfused())) ==
-        std::set<std::string>{"Embed", "RmsNorm", "Gemv", "Rope", "KvAppend", "Attention", "Combine", "ResidualAdd", "SiluMul",
-                              "Argmax", "ArgmaxCombine"});
+        std::set<std::string>{"Embed", "RmsNorm", "Gemv", "Rope", "KvAppend", "Attention", "Combine", "ResidualAdd",
+                              "SiluMul", "Argmax", "ArgmaxCombine"});
 }
 
 TEST_CASE("every row of the fusion table can be chosen alone and is then used") {
@@ -91,14 +92,16 @@ TEST_CASE("every knob changes the program, at each of its values, and the progra
   std::string sms;
   Program plain = lower(model, "h100");
   for (uint32_t sm = 0; sm < 132; ++sm) rates += fmt::format("{}{}", sm == 0 ? "" : ",", 10 + sm % 5);
-  for (size_t task = 0; task < plain.tasks.size(); ++task) sms += fmt::format("{}{}", task == 0 ? "" : ",", task * 7 % 132);
+  for (size_t task = 0; task < plain.tasks.size(); ++task)
+    sms += fmt::format("{}{}", task == 0 ? "" : ",", task * 7 % 132);
   const std::vector<Trial> trials = {
       {"fusion_grouping", {"[]", R"([["qkv","rope","kv_append"],["o","residual"]])"}},
       {"tiling.gemv.n_tile", {"8", "16", "24", "256"}},
       {"tiling.gemv.k_chunk", {"64", "128", "512"}},
       {"tiling.attention.kv_block", {"16", "64", "4096"}},
       {"tiling.attention.splits", {"1", "3", "16"}},
-      {"sm_assignment", {"round_robin", fmt::format("{{\"measured\":[{}]}}", rates), fmt::format("{{\"explicit\":[{}]}}", sms)}},
+      {"sm_assignment",
+       {"round_robin", fmt::format("{{\"measured\":[{}]}}", rates), fmt::format("{{\"explicit\":[{}]}}", sms)}},
       {"page_allocation", {"linear", "none"}},
       {"pipelining_depth", {"2", "5", "8"}},
       {"threads_per_block", {"64", "1024"}},
@@ -140,31 +143,42 @@ TEST_CASE("every knob changes the program, at each of its values, and the progra
 
 TEST_CASE("what cannot be lowered is refused with the knob's name, and nothing is clamped") {
   const test::LoweredModel model = open_model("toy");
-  const auto refusal = [&](const char* target, const std::function<void(ScheduleConfig&)>& change, uint32_t context = 256) {
+  const auto refusal = [&](const char* target, const std::function<void(ScheduleConfig&)>& change,
+                           uint32_t context = 256) {
     ScheduleConfig config;
     change(config);
     const auto result = schedule::lower({&model.graph, *schedule::find_target(target), config, context});
     return result.ok() ? std::string("lowered") : result.error().text();
   };
   const auto same = [](ScheduleConfig&) {};
-  CHECK(refusal("h100", same, 257).find("expected a context from 1 to the model's 256, found 257") != std::string::npos);
-  CHECK(refusal("h100", [](auto& c) { c.gemv_n_tile = 12; }).find("knob tiling.gemv.n_tile: expected an integer from 8 to 65536 that "
-                                                                  "is a multiple of 8, found 12; the nearest legal value is 8") !=
+  CHECK(refusal("h100", same, 257).find("expected a context from 1 to the model's 256, found 257") !=
         std::string::npos);
-  CHECK(refusal("t4", [](auto& c) { c.stream_backend = abi::StreamBackend::kBulk; }).find("knob kernel_knobs.stream_backend") == 0);
-  CHECK(refusal("h100", [](auto& c) { c.pipelining_depth = 64; c.gemv_k_chunk = 4096; c.threads_per_block = 64; }).find("knob") !=
-        std::string::npos);
+  CHECK(refusal("h100", [](auto& c) { c.gemv_n_tile = 12; })
+            .find("knob tiling.gemv.n_tile: expected an integer from 8 to 65536 that "
+                  "is a multiple of 8, found 12; the nearest legal value is 8") != std::string::npos);
+  CHECK(refusal("t4", [](auto& c) {
+          c.stream_backend = abi::StreamBackend::kBulk;
+        }).find("knob kernel_knobs.stream_backend") == 0);
+  CHECK(refusal("h100", [](auto& c) {
+          c.pipelining_depth = 64;
+          c.gemv_k_chunk = 4096;
+          c.threads_per_block = 64;
+        }).find("knob") != std::string::npos);
   CHECK(refusal("h100", [](auto& c) { c.copies_in_flight = 64; }).find("knob kernel_knobs.copies_in_flight") == 0);
-  CHECK(refusal("h100", [](auto& c) { c.fusion_grouping = {{"rmsnorm", "rope"}}; }).find("the nearest is") != std::string::npos);
-  CHECK(refusal("h100", [](auto& c) { c.fusion_grouping = {{"rmsnorm", "qkv"}, {"qkv", "rope", "kv_append"}}; })
-            .find("displaced") != std::string::npos);
+  CHECK(refusal("h100", [](auto& c) {
+          c.fusion_grouping = {{"rmsnorm", "rope"}};
+        }).find("the nearest is") != std::string::npos);
+  CHECK(refusal("h100", [](auto& c) {
+          c.fusion_grouping = {{"rmsnorm", "qkv"}, {"qkv", "rope", "kv_append"}};
+        }).find("displaced") != std::string::npos);
   CHECK(refusal("h100", [](auto& c) {
           c.sm_assignment.policy = abi::SmPolicy::kMeasured;
           c.sm_assignment.bandwidth = {1.0};
         }).find("expected 132 bandwidths") != std::string::npos);
 }
 
-TEST_CASE("pages shared by colouring are no larger than without sharing, and activations that live together stay apart") {
+TEST_CASE(
+    "pages shared by colouring are no larger than without sharing, and activations that live together stay apart") {
   const test::LoweredModel model = open_model("models/shakespeare-llama-3m");
   ScheduleConfig none;
   none.page_allocation = abi::PageAllocation::kNone;

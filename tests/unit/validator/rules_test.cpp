@@ -52,7 +52,8 @@ TaskId add_product(Diamond& d) {
   const BufferId e = d.vector("e");
   d.program.buffers[e.index()].shape.extent[0] = 8;
   task.operands = {BufferId(1), d.a, e};
-  task.ranges = {{0, abi::Span::kWhole, 0, 8 * 64 * 4}, {1, abi::Span::kWhole, 0, 64 * 4}, {2, abi::Span::kWhole, 0, 8 * 4}};
+  task.ranges = {
+      {0, abi::Span::kWhole, 0, 8 * 64 * 4}, {1, abi::Span::kWhole, 0, 64 * 4}, {2, abi::Span::kWhole, 0, 8 * 4}};
   task.waits = {{d.task(d.fill_a).signal, 1}};
   d.program.counters.push_back({0, "product"});
   task.signal = CounterId(static_cast<uint32_t>(d.program.counters.size() - 1));
@@ -115,22 +116,39 @@ const std::vector<Case>& cases() {
          d.program.buffers.push_back(d.program.buffers[1]);
          d.program.buffers.back().space = schedule::Space::kScratch;
        }},
-      {Rule::kReference, "a wait for a counter that does not exist", [](Diamond& d) { d.task(d.sum).waits.push_back({CounterId(99), 1}); }},
+      {Rule::kReference, "a wait for a counter that does not exist",
+       [](Diamond& d) {
+         d.task(d.sum).waits.push_back({CounterId(99), 1});
+       }},
       {Rule::kReference, "a page of a buffer that does not exist",
-       [](Diamond& d) { d.program.pages.push_back({BufferId(99), 0, 128, TaskId(0), TaskId(0)}); }},
-      {Rule::kOperandKind, "a weight added as if it were an activation", [](Diamond& d) { d.task(d.last).operands[1] = BufferId(1); d.refresh_pages(); }},
+       [](Diamond& d) {
+         d.program.pages.push_back({BufferId(99), 0, 128, TaskId(0), TaskId(0)});
+       }},
+      {Rule::kOperandKind, "a weight added as if it were an activation",
+       [](Diamond& d) {
+         d.task(d.last).operands[1] = BufferId(1);
+         d.refresh_pages();
+       }},
       {Rule::kOperandKind, "an operand too few", [](Diamond& d) { d.task(d.last).operands.pop_back(); }},
       {Rule::kParamRange, "a slice beyond the vector",
-       [](Diamond& d) { d.task(d.last).params = abi::ElementwiseParams{32, 64}; }},
-      {Rule::kParamRange, "parameters of another instruction", [](Diamond& d) { d.task(d.last).params = abi::RopeParams{0, 64}; }},
-      {Rule::kAccessContract, "a read that is not declared", [](Diamond& d) { d.task(d.last).ranges.erase(d.task(d.last).ranges.begin()); }},
-      {Rule::kAccessContract, "a write declared shorter than it is", [](Diamond& d) { d.task(d.last).ranges.back().end -= 4; }},
+       [](Diamond& d) {
+         d.task(d.last).params = abi::ElementwiseParams{32, 64};
+       }},
+      {Rule::kParamRange, "parameters of another instruction",
+       [](Diamond& d) {
+         d.task(d.last).params = abi::RopeParams{0, 64};
+       }},
+      {Rule::kAccessContract, "a read that is not declared",
+       [](Diamond& d) { d.task(d.last).ranges.erase(d.task(d.last).ranges.begin()); }},
+      {Rule::kAccessContract, "a write declared shorter than it is",
+       [](Diamond& d) { d.task(d.last).ranges.back().end -= 4; }},
       {Rule::kKnob, "a knob out of range", [](Diamond& d) { d.program.config.attention_kv_block = 17; }},
       {Rule::kQueueOnce, "a task in no queue", [](Diamond& d) { d.program.placement.queues[0].pop_back(); }},
       {Rule::kQueueOnce, "a task in two queues", [](Diamond& d) { d.program.placement.queues[1].push_back(d.last); }},
       {Rule::kCounterZero, "a counter that starts at one", [](Diamond& d) { d.program.counters[0].initial = 1; }},
       {Rule::kThreshold, "a threshold above the producers", [](Diamond& d) { d.task(d.sum).waits[0].threshold = 2; }},
-      {Rule::kThreshold, "a threshold of zero, which is no wait", [](Diamond& d) { d.task(d.sum).waits[0].threshold = 0; }},
+      {Rule::kThreshold, "a threshold of zero, which is no wait",
+       [](Diamond& d) { d.task(d.sum).waits[0].threshold = 0; }},
       {Rule::kNoProducer, "a counter that nobody increments",
        [](Diamond& d) {
          d.program.counters.push_back({0, "nobody's"});
@@ -178,9 +196,16 @@ const std::vector<Case>& cases() {
        }},
       {Rule::kPageMissing, "an activation without a page", [](Diamond& d) { d.program.pages.pop_back(); }},
       {Rule::kPageMissing, "a page for a weight",
-       [](Diamond& d) { d.program.pages.push_back({BufferId(1), 0, 0, TaskId(0), TaskId(0)}); d.program.pages.back().size = 0; }},
+       [](Diamond& d) {
+         d.program.pages.push_back({BufferId(1), 0, 0, TaskId(0), TaskId(0)});
+         d.program.pages.back().size = 0;
+       }},
       {Rule::kPageBounds, "a page beyond the scratch memory", [](Diamond& d) { d.page(d.d).offset += 1 << 20; }},
-      {Rule::kPageBounds, "a page that is not aligned", [](Diamond& d) { d.program.scratch_bytes += 128; d.page(d.d).offset += 4; }},
+      {Rule::kPageBounds, "a page that is not aligned",
+       [](Diamond& d) {
+         d.program.scratch_bytes += 128;
+         d.page(d.d).offset += 4;
+       }},
       {Rule::kPageBounds, "a page smaller than its vector", [](Diamond& d) { d.page(d.d).size = 128; }},
       {Rule::kPageLive, "a page that says it dies too early", [](Diamond& d) { d.page(d.a).last = d.sum; }},
       {Rule::kGrid, "more queues than SMs", [](Diamond& d) { d.program.placement.queues.resize(133); }},
@@ -190,11 +215,12 @@ const std::vector<Case>& cases() {
          d.program.launch.activation_bytes = 300 << 10;
          d.program.launch.smem_bytes = 2 * 1024 + (300 << 10) + schedule::kControlBytes;
        }},
-      {Rule::kSharedMemory, "parts that do not sum to the whole", [](Diamond& d) { d.program.launch.smem_bytes += 128; }},
+      {Rule::kSharedMemory, "parts that do not sum to the whole",
+       [](Diamond& d) { d.program.launch.smem_bytes += 128; }},
       {Rule::kRing, "more copies in flight than stages", [](Diamond& d) { d.program.launch.copies_in_flight = 3; }},
-      {Rule::kBackend, "bulk copies on a T4",
-       [](Diamond& d) { d.program.target = "t4"; }},
-      {Rule::kTokens, "tokens per launch other than the schedule says", [](Diamond& d) { d.program.launch.tokens_per_launch = 2; }},
+      {Rule::kBackend, "bulk copies on a T4", [](Diamond& d) { d.program.target = "t4"; }},
+      {Rule::kTokens, "tokens per launch other than the schedule says",
+       [](Diamond& d) { d.program.launch.tokens_per_launch = 2; }},
   };
   return all;
 }
@@ -299,7 +325,8 @@ TEST_CASE("all findings are collected, not only the first") {
   diamond.program.counters[0].initial = 5;
   diamond.task(diamond.sum).waits.pop_back();
   diamond.page(diamond.d).size = 0;
-  CHECK(broken_rules(diamond.program) == std::set<Rule>{Rule::kThreads, Rule::kCounterZero, Rule::kReadWrite, Rule::kPageBounds});
+  CHECK(broken_rules(diamond.program) ==
+        std::set<Rule>{Rule::kThreads, Rule::kCounterZero, Rule::kReadWrite, Rule::kPageBounds});
 }
 
 TEST_CASE("a chain of order through other tasks and queues is order enough") {
@@ -308,9 +335,9 @@ TEST_CASE("a chain of order through other tasks and queues is order enough") {
   const TaskId first = chain.fill(0, a);
   const TaskId second = chain.fill(1, b);
   chain.wait(second, {first});
-  const TaskId third = chain.fill(1, c);     // after `second` by its queue
+  const TaskId third = chain.fill(1, c);  // after `second` by its queue
   const TaskId fourth = chain.add(2, a, b, d);
-  chain.wait(fourth, {third});               // so after all of them
+  chain.wait(fourth, {third});  // so after all of them
   CHECK(broken_rules(chain.program).empty());
   chain.program.tasks[second.index()].waits.clear();  // now nothing orders the fill of a before its reader
   CHECK(broken_rules(chain.program) == std::set<Rule>{Rule::kReadWrite});
