@@ -20,7 +20,8 @@ namespace amk::model {
 
 using Json = nlohmann::json;
 
-/// Nesting beyond which a document is refused: checkpoints need 8, and recursion over a document must stay shallow.
+/// Nesting beyond which a document is refused: a template in tokenizer.json needs 7, and recursion over a document must
+/// stay shallow.
 inline constexpr size_t kJsonDepthMax = 64;
 
 /// Parses `text`; `location` names it in errors. kBadInput: no JSON, invalid UTF-8, a key twice in one object, nesting
