@@ -36,10 +36,10 @@ Result<const abi::TargetInfo*> choose_target(const std::string& gpu, std::vector
     notes.push_back(fmt::format("--gpu auto: {}, this machine's {}", found.target->name, found.name));
     return found.target;
   }
-  const std::string why =
-      probe.gpus.empty() ? probe.problem
-                         : fmt::format("{} ({} SMs, sm_{}) is none of the targets", probe.gpus.front().name,
-                                       probe.gpus.front().sms, probe.gpus.front().sm);
+  const std::string why = probe.gpus.empty()
+                              ? probe.problem
+                              : fmt::format("{} ({} SMs, sm_{}) is none of the targets", probe.gpus.front().name,
+                                            probe.gpus.front().sms, probe.gpus.front().sm);
   notes.push_back(fmt::format("--gpu auto: {}, because {}", kTargetWithoutGpu, why));
   return schedule::find_target(kTargetWithoutGpu);
 }
@@ -88,8 +88,7 @@ Result<Job> prepare(const std::string& model, const ScheduleOptions& options) {
   AMK_ASSIGN_OR_RETURN(schedule::ScheduleConfig config, read_config(options));
   AMK_ASSIGN_OR_RETURN(const abi::TargetInfo* target, choose_target(options.gpu, notes));
   AMK_ASSIGN_OR_RETURN(model::Checkpoint checkpoint, model::Checkpoint::open(model));
-  const uint32_t context =
-      options.context != 0 ? options.context : schedule::default_context(checkpoint.config());
+  const uint32_t context = options.context != 0 ? options.context : schedule::default_context(checkpoint.config());
   return Job{std::move(checkpoint), target, std::move(config), context, std::move(notes)};
 }
 

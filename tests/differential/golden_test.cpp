@@ -18,15 +18,30 @@ const std::string kShipped = "models/shakespeare-llama-3m";
 
 std::string folder(const std::string& name) { return "tests/models/" + name; }
 
-/// Their expected.safetensors was made with rotary frequencies rounded to 16 bits, as a program's never are.
-bool made_with_rounded_frequencies(const std::string& name) {
-  return name == "llama-bf16-sharded" || name == "llama-f16";
+/// Opened with rotary frequencies in that precision, as the expected files were made.
+test::LoweredModel open_model(const std::string& directory, model::RopePrecision precision) {
+  auto checkpoint = model::Checkpoint::open(directory, {.rope_frequencies = precision});
+  REQUIRE_MESSAGE(checkpoint.ok(), (checkpoint.ok() ? "" : checkpoint.error().text()));
+  schedule::ModelGraph graph = schedule::build_graph(*checkpoint);
+  return {std::move(checkpoint).value(), std::move(graph)};
 }
 
-std::vector<std::string> comparable_models() {
-  std::vector<std::string> names = test::exact_models();
-  std::erase_if(names, made_with_rounded_frequencies);
-  return names;
+/// Calls `body` with every golden model's name, the model, what transformers computed for it, and each grouping.
+template <typename Body>
+void for_each_golden(const Body& body) {
+  for (const std::string& name : test::exact_models()) {
+    for (const model::RopePrecision precision : test::kRopePrecisions) {
+      const test::LoweredModel model = open_model(folder(name), precision);
+      const test::Expected expected = test::read_expected(folder(name), precision);
+      for (const test::NamedConfig& grouping : test::groupings()) {
+        CAPTURE(name);
+        CAPTURE(static_cast<int>(precision));
+        CAPTURE(grouping.name);
+        vm::ReferenceVm machine = test::bind(test::accepted(model, "h100", grouping.config), model.checkpoint);
+        body(machine, expected);
+      }
+    }
+  }
 }
 
 }  // namespace
@@ -47,62 +62,59 @@ TEST_CASE("every checkpoint of tests/models is either refused as unsupported or 
 }
 
 TEST_CASE("logits of every golden model are those of transformers at every prompt position, in every grouping") {
-  for (const std::string& name : comparable_models()) {
-    const test::LoweredModel model = test::open_model(folder(name));
-    const test::Expected expected = test::read_expected(folder(name));
-    for (const test::NamedConfig& grouping : test::groupings()) {
-      CAPTURE(name);
-      CAPTURE(grouping.name);
-      vm::ReferenceVm machine = test::bind(test::accepted(model, "h100", grouping.config), model.checkpoint);
-      const std::vector<float> logits = test::logits_of(machine, expected.input_ids);
-      REQUIRE(logits.size() == expected.logits.size());
-      const double worst = eval::largest_difference(logits, expected.logits);
-      CHECK(worst <= test::kLogitTolerance);
-      MESSAGE(name << ", " << grouping.name << ": largest error " << worst);
-    }
-  }
+  size_t compared = 0;
+  double largest = 0;
+  for_each_golden([&](vm::ReferenceVm& machine, const test::Expected& expected) {
+    const std::vector<float> logits = test::logits_of(machine, expected.input_ids);
+    REQUIRE(logits.size() == expected.logits.size());
+    const double worst = eval::largest_difference(logits, expected.logits);
+    CHECK(worst <= test::kLogitTolerance);
+    largest = std::max(largest, worst);
+    ++compared;
+  });
+  CHECK(compared == 9 * 2 * 3);
+  MESSAGE(compared << " programs, largest error " << largest);
 }
 
 TEST_CASE("greedy continuations of every golden model are those of transformers, in every grouping") {
-  for (const std::string& name : comparable_models()) {
-    const test::LoweredModel model = test::open_model(folder(name));
-    const test::Expected expected = test::read_expected(folder(name));
+  size_t equal_tokens = 0;
+  for_each_golden([&](vm::ReferenceVm& machine, const test::Expected& expected) {
     REQUIRE(expected.generated_ids.size() == 24);
-    for (const test::NamedConfig& grouping : test::groupings()) {
-      CAPTURE(name);
-      CAPTURE(grouping.name);
-      vm::ReferenceVm machine = test::bind(test::accepted(model, "h100", grouping.config), model.checkpoint);
-      const size_t equal = test::compare_greedy(machine, expected.input_ids, expected.generated_ids);
-      if (equal < 24) CHECK(expected.top2_margin[equal] < test::kNearTie);
-      CHECK(equal > 0);
+    const size_t equal = test::compare_greedy(machine, expected.input_ids, expected.generated_ids);
+    if (equal < 24) CHECK(expected.top2_margin[equal] < test::kNearTie);
+    CHECK(equal > 0);
+    equal_tokens += equal;
+  });
+  MESSAGE(equal_tokens << " of " << 9 * 2 * 3 * 24 << " tokens equal");
+}
+
+TEST_CASE("the shipped model continues its prompts as transformers does, fused and unfused") {
+  for (const model::RopePrecision precision : test::kRopePrecisions) {
+    const test::LoweredModel model = open_model(kShipped, precision);
+    const test::ShippedExpected expected = test::read_shipped_expected(kShipped, precision);
+    REQUIRE(expected.cases.size() == 4);
+    for (const schedule::ScheduleConfig& config : {schedule::ScheduleConfig{}, test::unfused()}) {
+      vm::ReferenceVm machine = test::bind(test::accepted(model, "h100", config), model.checkpoint);
+      for (const test::ShippedCase& one : expected.cases) {
+        CAPTURE(static_cast<int>(precision));
+        CAPTURE(one.prompt);
+        REQUIRE(one.generated_ids.size() == 64);
+        const size_t equal = test::compare_greedy(machine, one.prompt_ids, one.generated_ids);
+        if (one.min_top2_margin >= test::kNearTie) CHECK(equal == 64);
+        CHECK(equal > 0);
+        MESSAGE(one.prompt_ids.size() << " prompt tokens: " << equal << " of 64 equal");
+      }
     }
   }
 }
 
-TEST_CASE("the shipped model continues its prompts as transformers does, in every grouping") {
-  const test::LoweredModel model = test::open_model(kShipped);
-  const test::ShippedExpected expected = test::read_shipped_expected(kShipped);
-  REQUIRE(expected.cases.size() == 4);
-  for (const test::NamedConfig& grouping : test::groupings()) {
-    vm::ReferenceVm machine = test::bind(test::accepted(model, "h100", grouping.config), model.checkpoint);
-    for (const test::ShippedCase& one : expected.cases) {
-      CAPTURE(grouping.name);
-      CAPTURE(one.prompt);
-      REQUIRE(one.generated_ids.size() == 64);
-      const size_t equal = test::compare_greedy(machine, one.prompt_ids, one.generated_ids);
-      if (one.min_top2_margin >= test::kNearTie) CHECK(equal == 64);
-      CHECK(equal > 0);
-      MESSAGE(grouping.name << ": " << equal << " of 64 tokens after " << one.prompt);
-    }
+TEST_CASE("the shipped model's perplexity of held-out text is that of transformers") {
+  for (const model::RopePrecision precision : test::kRopePrecisions) {
+    const test::LoweredModel model = open_model(kShipped, precision);
+    const test::ShippedExpected expected = test::read_shipped_expected(kShipped, precision);
+    vm::ReferenceVm machine = test::bind(test::accepted(model, "h100", {}), model.checkpoint);
+    const double found = eval::perplexity(test::logits_of(machine, expected.perplexity_ids), expected.perplexity_ids);
+    CHECK(std::abs(found / expected.perplexity - 1.0) < 1e-5);
+    MESSAGE("perplexity " << found << ", expected " << expected.perplexity);
   }
-}
-
-TEST_CASE("the shipped model's perplexity is the oracle's") {
-  const test::LoweredModel model = test::open_model(kShipped);
-  const std::vector<uint32_t> ids = test::read_shipped_expected(kShipped).perplexity_ids;
-  vm::ReferenceVm machine = test::bind(test::accepted(model, "h100", {}), model.checkpoint);
-  const double found = eval::perplexity(test::logits_of(machine, ids), ids);
-  const double expected = eval::perplexity(test::oracle_logits(model.checkpoint, ids), ids);
-  CHECK(std::abs(found / expected - 1.0) < 1e-5);
-  MESSAGE("perplexity " << found << ", the oracle's " << expected);
 }
