@@ -74,6 +74,10 @@ void add_schedule(CLI::App& app, ScheduleOptions& options) {
       ->type_name("TARGET");
   add_integer(app, "--context", options.context, 1,
               "positions the KV caches hold (default: the model's, at most 2048)");
+  app.add_option("--rope-frequencies", options.rope_frequencies,
+                 "float32, as transformers' from_pretrained keeps them (default), or stored: rounded to the weights' "
+                 "dtype, as model.to(dtype) leaves them")
+      ->type_name("PRECISION");
   app.add_option("--schedule", options.schedule_file, "knobs as JSON; those left out keep their defaults")
       ->type_name("FILE");
   app.add_option("--set", options.sets, "one knob, as in pipelining_depth=8; repeatable; after --schedule")
