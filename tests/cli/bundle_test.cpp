@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "cli/child.h"
+#include "support/expected.h"
 
 using namespace amk::test;
 using Json = nlohmann::ordered_json;
@@ -87,16 +88,29 @@ TEST_CASE("an output that is not the oracle's is a negative verdict: no latency,
   CHECK(generated["verified"]["agrees"] == false);
 }
 
-TEST_CASE("the perplexity of a text is the oracle's") {
+TEST_CASE("the perplexity of the held-out text is the oracle's and transformers'") {
   const Scratch scratch;
-  const Json expected = Json::parse(read_text(fs::path(kShipped) / "expected.json"))["perplexity"];
-  const std::string file = scratch.write("text", expected["text"].get<std::string>());
-  const Json found = run_json({"eval", kShipped, "--positions", "2", "--perplexity", file}, 0)["perplexity"];
-  CHECK(keys_of(found) == std::set<std::string>{"tokens", "value", "oracle"});
-  const double oracle = found["oracle"];
-  CHECK(found["value"].get<double>() == doctest::Approx(oracle).epsilon(1e-5));
-  CHECK(run_amk({"eval", "toy", "--perplexity", file}).exit_code == 2);  // it has no tokenizer
-  CHECK(run_amk({"eval", kShipped, "--context", "64", "--perplexity", file}).exit_code == 2);
+  for (const amk::model::RopePrecision precision : kRopePrecisions) {
+    const char* frequencies = precision == amk::model::RopePrecision::kFloat32 ? "float32" : "stored";
+    const ShippedExpected expected = read_shipped_expected(kShipped, precision);
+    const std::string file = scratch.write("text", expected.perplexity_text);
+    const Json found =
+        run_json({"eval", kShipped, "--positions", "2", "--perplexity", file, "--rope-frequencies", frequencies},
+                 0)["perplexity"];
+    CHECK(keys_of(found) == std::set<std::string>{"tokens", "value", "oracle"});
+    CHECK(found["tokens"] == expected.perplexity_ids.size());
+    CHECK(found["value"].get<double>() == doctest::Approx(expected.perplexity).epsilon(1e-5));
+    CHECK(found["oracle"].get<double>() == doctest::Approx(expected.perplexity).epsilon(1e-5));
+  }
+}
+
+TEST_CASE("a perplexity takes a tokenizer and a text that fits the context") {
+  const Scratch scratch;
+  const std::string file = scratch.write("text", "To be, or not to be, that is the question.");
+  CHECK(run_amk({"eval", "toy", "--perplexity", file}).exit_code == 2);
+  CHECK(run_amk({"eval", kShipped, "--context", "4", "--perplexity", file}).exit_code == 2);
+  CHECK(run_amk({"eval", kShipped, "--perplexity", scratch.write("empty", "")}).exit_code == 2);
+  CHECK(run_amk({"eval", kShipped, "--perplexity", scratch / "missing"}).exit_code == 3);
 }
 
 TEST_CASE("a schedule can come from a file, with knobs set after it") {

@@ -49,6 +49,7 @@ TEST_CASE("an unknown name is refused with the nearest one") {
       {{"eval", "synthetic:smollm2-135"}, 3, "did you mean 'synthetic:smollm2-135m'"},
       {{"eval", "toy", "--gpu", "h10"}, 2, "did you mean 'h100'"},
       {{"eval", "toy", "--device", "cpuu"}, 2, "did you mean 'cpu'"},
+      {{"eval", "toy", "--rope-frequencies", "storde"}, 2, "did you mean 'stored'"},
       {{"eval", "toy", "--set", "pipelinin_depth=3"}, 2, "did you mean 'pipelining_depth'"},
       {{"eval", "toy", "--set", "page_allocation=linaer"}, 2, "did you mean 'linear'"},
   };
