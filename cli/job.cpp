@@ -75,9 +75,8 @@ Result<model::OpenOptions> read_open_options(const ScheduleOptions& options) {
   if (wanted == "stored") return model::OpenOptions{.rope_frequencies = model::RopePrecision::kStored};
   constexpr std::array<std::string_view, 2> kNames = {"float32", "stored"};
   return Error{ErrorCode::kUsage,
-               fmt::format("--rope-frequencies: expected float32 or stored, found '{}'{}", wanted,
-                           did_you_mean(wanted, kNames)),
-               "", ""};
+               fmt::format("expected float32 or stored, found '{}'{}", wanted, did_you_mean(wanted, kNames)),
+               "--rope-frequencies", ""};
 }
 
 }  // namespace
@@ -111,8 +110,10 @@ Result<schedule::Program> lower(const Job& job) {
 
 Status refuse_schedule_options(const ScheduleOptions& options, const std::string& source) {
   if (!options.any()) return {};
-  return Error{ErrorCode::kUsage, "expected no --gpu, --context, --schedule or --set beside a program that is compiled",
-               source, "compile the model again to change its schedule"};
+  return Error{
+      ErrorCode::kUsage,
+      "expected no --gpu, --context, --rope-frequencies, --schedule or --set beside a program that is compiled", source,
+      "compile the model again to change its schedule"};
 }
 
 Result<schedule::Program> read_program(const std::string& source, const ScheduleOptions& options,

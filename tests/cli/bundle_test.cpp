@@ -1,8 +1,10 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "cli/child.h"
+#include "support/expected.h"
 
 using namespace amk::test;
 using Json = nlohmann::ordered_json;
@@ -59,27 +61,56 @@ TEST_CASE("eval says of a schedule whether it is valid, correct and how fast") {
   CHECK(verdict["perplexity"].is_null());
 }
 
-TEST_CASE("eval says no to a schedule that the validator refuses, and gives it no latency") {
-  const Json verdict = run_json({"eval", "toy", "--gpu", "t4", "--set", "kernel_knobs.stream_backend=bulk"}, 1);
-  CHECK(verdict["valid"] == false);
-  CHECK(verdict["verdict"] == "rejected");
+TEST_CASE("an output that is not the oracle's is a negative verdict: no latency, no bundle") {
+  const Scratch scratch;
+  const std::string model = scratch / "model";
+  copy_model(model);
+  // The tail of the data becomes NaN in any float format.
+  const std::string weights = model + "/model.safetensors";
+  std::string bytes = read_text(weights);
+  std::fill(bytes.end() - 100000, bytes.end(), '\xff');
+  std::ofstream(weights, std::ios::binary) << bytes;
+
+  const Json verdict = run_json({"eval", model, "--positions", "2"}, 1);
+  CHECK(keys_of(verdict) == with(kVerdictKeys, "perplexity"));
+  CHECK(verdict["valid"] == true);
   CHECK(verdict["correct"] == false);
+  CHECK(verdict["max_abs_err"].is_null());
   CHECK(verdict["latency_us"].is_null());
   CHECK(verdict["latency_kind"].is_null());
-  CHECK(verdict["max_abs_err"].is_null());
-  CHECK(!verdict["findings"].empty());
+  CHECK(verdict["pct_of_floor"].is_null());
+
+  const Json compiled = run_json({"compile", model, "--positions", "2", "--out", scratch / "out"}, 1);
+  CHECK(compiled["bundle"].is_null());
+  CHECK(!fs::exists(scratch / "out"));
+
+  const Json generated = run_json({"generate", model, "--prompt", "ROMEO:", "--max-tokens", "4", "--verify"}, 1);
+  CHECK(generated["verified"]["agrees"] == false);
 }
 
-TEST_CASE("the perplexity of a text is the oracle's") {
+TEST_CASE("the perplexity of the held-out text is the oracle's and transformers'") {
   const Scratch scratch;
-  const Json expected = Json::parse(read_text(fs::path(kShipped) / "expected.json"))["perplexity"];
-  const std::string file = scratch.write("text", expected["text"].get<std::string>());
-  const Json found = run_json({"eval", kShipped, "--positions", "2", "--perplexity", file}, 0)["perplexity"];
-  CHECK(keys_of(found) == std::set<std::string>{"tokens", "value", "oracle"});
-  const double oracle = found["oracle"];
-  CHECK(found["value"].get<double>() == doctest::Approx(oracle).epsilon(1e-5));
-  CHECK(run_amk({"eval", "toy", "--perplexity", file}).exit_code == 2);  // it has no tokenizer
-  CHECK(run_amk({"eval", kShipped, "--context", "64", "--perplexity", file}).exit_code == 2);
+  for (const amk::model::RopePrecision precision : kRopePrecisions) {
+    const char* frequencies = precision == amk::model::RopePrecision::kFloat32 ? "float32" : "stored";
+    const ShippedExpected expected = read_shipped_expected(kShipped, precision);
+    const std::string file = scratch.write("text", expected.perplexity_text);
+    const Json found =
+        run_json({"eval", kShipped, "--positions", "2", "--perplexity", file, "--rope-frequencies", frequencies},
+                 0)["perplexity"];
+    CHECK(keys_of(found) == std::set<std::string>{"tokens", "value", "oracle"});
+    CHECK(found["tokens"] == expected.perplexity_ids.size());
+    CHECK(found["value"].get<double>() == doctest::Approx(expected.perplexity).epsilon(1e-5));
+    CHECK(found["oracle"].get<double>() == doctest::Approx(expected.perplexity).epsilon(1e-5));
+  }
+}
+
+TEST_CASE("a perplexity takes a tokenizer and a text that fits the context") {
+  const Scratch scratch;
+  const std::string file = scratch.write("text", "To be, or not to be, that is the question.");
+  CHECK(run_amk({"eval", "toy", "--perplexity", file}).exit_code == 2);
+  CHECK(run_amk({"eval", kShipped, "--context", "4", "--perplexity", file}).exit_code == 2);
+  CHECK(run_amk({"eval", kShipped, "--perplexity", scratch.write("empty", "")}).exit_code == 2);
+  CHECK(run_amk({"eval", kShipped, "--perplexity", scratch / "missing"}).exit_code == 3);
 }
 
 TEST_CASE("a schedule can come from a file, with knobs set after it") {
@@ -158,11 +189,12 @@ TEST_CASE("a bundle finds its model where --weights says it is") {
   CHECK(run_amk(found).exit_code == 0);
 }
 
-TEST_CASE("compile writes no bundle for what is not valid, and says so") {
+TEST_CASE("compile writes nothing for a schedule that the target cannot run") {
   const Scratch scratch;
-  const Json verdict = run_json(
-      {"compile", "toy", "--out", scratch / "out", "--gpu", "t4", "--set", "kernel_knobs.stream_backend=bulk"}, 1);
-  CHECK(verdict["bundle"].is_null());
+  const Outcome outcome =
+      run_amk({"compile", "toy", "--out", scratch / "out", "--gpu", "t4", "--set", "kernel_knobs.stream_backend=bulk"});
+  CHECK(outcome.exit_code == 2);
+  CHECK(outcome.err.find("kernel_knobs.stream_backend") != std::string::npos);
   CHECK(!fs::exists(scratch / "out"));
 }
 

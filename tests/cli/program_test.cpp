@@ -40,12 +40,23 @@ TEST_CASE("validate names the rule of a planted fault, its tasks and what would 
     CHECK(keys_of(finding) == keys);
     rules.insert(finding["rule"].get<std::string>());
   }
-  CHECK(rules.contains("read.unwritten"));
+  CHECK(rules == std::set<std::string>{"hazard.read-write"});
+  CHECK(findings[0]["tasks"][0] == program["tasks"].size() - 1);
   const Outcome words = run_amk({"validate", file});
   CHECK(words.exit_code == 1);
-  CHECK(words.out.find("read.unwritten: ") != std::string::npos);
+  CHECK(words.out.find("hazard.read-write: ") != std::string::npos);
   CHECK(words.out.find("mend: ") != std::string::npos);
   CHECK(words.out.find("rejected: ") != std::string::npos);
+
+  const Json refused = run_json({"inspect", file}, 1);
+  CHECK(keys_of(refused) == std::set<std::string>{"valid", "verdict", "findings"});
+  CHECK(refused["valid"] == false);
+  CHECK(refused["verdict"] == "rejected");
+  CHECK(refused["findings"] == findings);
+  const Outcome refused_words = run_amk({"inspect", file});
+  CHECK(refused_words.exit_code == 1);
+  CHECK(refused_words.out.empty());
+  CHECK(refused_words.err.find("hazard.read-write: ") != std::string::npos);
 }
 
 TEST_CASE("a threshold that is too low is found by name") {

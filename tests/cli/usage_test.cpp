@@ -49,6 +49,7 @@ TEST_CASE("an unknown name is refused with the nearest one") {
       {{"eval", "synthetic:smollm2-135"}, 3, "did you mean 'synthetic:smollm2-135m'"},
       {{"eval", "toy", "--gpu", "h10"}, 2, "did you mean 'h100'"},
       {{"eval", "toy", "--device", "cpuu"}, 2, "did you mean 'cpu'"},
+      {{"eval", "toy", "--rope-frequencies", "storde"}, 2, "did you mean 'stored'"},
       {{"eval", "toy", "--set", "pipelinin_depth=3"}, 2, "did you mean 'pipelining_depth'"},
       {{"eval", "toy", "--set", "page_allocation=linaer"}, 2, "did you mean 'linear'"},
   };
@@ -83,7 +84,7 @@ TEST_CASE("a value out of its range is a usage error that says what was expected
       {{"generate", "toy", "--prompt", "text"}, "give token ids with --prompt-ids"},
       {{"generate", "toy", "--prompt-ids", "1", "--temperature", "nan"}, "expected a number"},
       {{"generate", "toy", "--prompt-ids", "1", "--temperature", "-1"}, "temperature"},
-      {{"generate", "toy", "--prompt-ids", "1", "--top-p", "1.5"}, "top_p"},
+      {{"generate", "toy", "--prompt-ids", "1", "--top-p", "1.5"}, "expected top-p above 0"},
       {{"inspect", "toy", "--level", "1000"}, "--level: expected a number below"},
       {{"inspect", "toy", "--level", "1", "--sm", "1"}, "expected one of --level, --sm and --task"},
       {{"propose", "toy", "--position", "256"}, "expected a position below 256"},
