@@ -42,11 +42,10 @@ make_root() {
   debootstrap --variant=minbase bookworm "$root" "$(mirror)" >"$base/debootstrap.log" 2>&1 ||
     { tail -n 20 "$base/debootstrap.log" >&2; echo "clean_root_trial.sh: debootstrap failed" >&2; exit 2; }
   local path
-  rm -rf "$root/etc/apt"
   for path in /etc/apt /etc/resolv.conf /etc/hosts /etc/ssl/certs /usr/share/keyrings /usr/local/share/ca-certificates; do
     [[ -e $path ]] || continue
-    mkdir -p "$root$path"
     rm -rf "${root:?}$path"
+    mkdir -p "$root${path%/*}"
     cp -RL "$path" "$root$path" 2>/dev/null || true  # a dangling link is no loss
   done
   mount -t proc proc "$root/proc"

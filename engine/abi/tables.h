@@ -15,7 +15,8 @@ namespace amk::abi {
 /// What a buffer is for. Weights, constants and inputs are read-only; outputs and activations are written anew in
 /// every pass; a KV cache carries its past positions from pass to pass.
 enum class BufferKind : uint8_t { kWeight, kConst, kInput, kOutput, kActivation, kKvCache };
-inline constexpr const char* kBufferKindNames[] = {"weight", "const", "io_input", "io_output", "activation", "kv_cache"};
+inline constexpr const char* kBufferKindNames[] = {"weight",    "const",      "io_input",
+                                                   "io_output", "activation", "kv_cache"};
 inline constexpr uint32_t kBufferKindCount = 6;
 
 /// Which positions of a KV cache a range is about; kWhole for every other buffer. Ranges of a KV cache
@@ -162,9 +163,10 @@ static_assert(detail::operands_fit(), "raise kMaxOperands");
 
 #define AMK_RECORD(Record, doc) struct Record {
 #define AMK_FIELD(Record, type, name, doc) type name = 0;
-#define AMK_RECORD_END(Record)                         \
+#define AMK_RECORD_END(Record)                              \
   constexpr bool operator==(const Record&) const = default; \
-  };
+  }                                                         \
+  ;
 #include "abi/param.def"
 
 #define AMK_RECORD(Record, doc) static_assert(__is_trivially_copyable(Record) && sizeof(Record) <= 32);
@@ -175,7 +177,8 @@ static_assert(detail::operands_fit(), "raise kMaxOperands");
 #define AMK_CHOICE(Type) enum class Type : uint8_t {
 #define AMK_CHOICE_VALUE(Type, name, text, doc) name,
 #define AMK_CHOICE_END(Type) \
-  };
+  }                          \
+  ;
 #include "abi/choice.def"
 
 struct ChoiceInfo {
@@ -185,7 +188,8 @@ struct ChoiceInfo {
 #define AMK_CHOICE(Type) inline constexpr ChoiceInfo k##Type##Values[] = {
 #define AMK_CHOICE_VALUE(Type, name, text, doc) {text, doc},
 #define AMK_CHOICE_END(Type) \
-  };
+  }                          \
+  ;
 #include "abi/choice.def"
 
 // ---- model-graph operations and their fusions -----------------------------------------------------------------------
@@ -219,13 +223,13 @@ inline constexpr uint32_t kFusionCount = sizeof(kFusions) / sizeof(kFusions[0]);
 
 struct TargetInfo {
   const char* name;
-  uint32_t sm;              ///< compute capability x 10
+  uint32_t sm;  ///< compute capability x 10
   uint32_t sms;
   uint32_t memory_gb;       ///< 10^9 bytes
   uint32_t bandwidth_gbps;  ///< peak, 10^9 bytes/s
   uint32_t l2_mb;
-  uint32_t smem_sm_kb;      ///< KiB an SM
-  uint32_t smem_block_kb;   ///< KiB a block may opt in to
+  uint32_t smem_sm_kb;     ///< KiB an SM
+  uint32_t smem_block_kb;  ///< KiB a block may opt in to
   uint32_t threads_sm;
   const char* title;
 };
@@ -238,9 +242,12 @@ inline constexpr uint32_t kTargetCount = sizeof(kTargets) / sizeof(kTargets[0]);
 /// Lowest architecture that has a stream back end.
 constexpr uint32_t min_arch(StreamBackend backend) {
   switch (backend) {
-    case StreamBackend::kBulk: return 90;
-    case StreamBackend::kCpAsync: return 80;
-    case StreamBackend::kPlain: return 75;
+    case StreamBackend::kBulk:
+      return 90;
+    case StreamBackend::kCpAsync:
+      return 80;
+    case StreamBackend::kPlain:
+      return 75;
   }
   return ~0U;
 }

@@ -43,10 +43,12 @@ template <typename T>
 class [[nodiscard]] Result {
  public:
   // Implicit on purpose, from anything a T is made from: `return value;` and `return Error{...};` both read well.
+  // clang-format off
   template <typename U = T>
     requires(std::is_convertible_v<U &&, T> && !std::is_same_v<std::remove_cvref_t<U>, Result> &&
              !std::is_same_v<std::remove_cvref_t<U>, Error>)
   Result(U&& value) : state_(std::in_place_index<0>, std::forward<U>(value)) {}
+  // clang-format on
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
 
   [[nodiscard]] bool ok() const { return state_.index() == 0; }
@@ -92,11 +94,11 @@ class [[nodiscard]] Status {
 #define AMK_CONCAT(a, b) AMK_CONCAT_INNER(a, b)
 
 /// Returns the error of a failed Status or Result expression from the enclosing function.
-#define AMK_TRY(expression)                                        \
-  do {                                                             \
-    if (auto amk_status = (expression); !amk_status.ok()) {        \
-      return amk_status.error();                                   \
-    }                                                              \
+#define AMK_TRY(expression)                                 \
+  do {                                                      \
+    if (auto amk_status = (expression); !amk_status.ok()) { \
+      return amk_status.error();                            \
+    }                                                       \
   } while (false)
 
 /// `AMK_ASSIGN_OR_RETURN(auto x, expression)`: declares x from a Result, or returns its error.

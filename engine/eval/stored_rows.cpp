@@ -8,10 +8,10 @@
 #include "base/float_formats.h"
 
 // One copy of each marked function per instruction set, the best one picked when the program is loaded. Every copy
-// computes the same bits: the lanes are explicit and products are rounded before they are added. The pick runs before a
-// sanitizer's runtime is up, so sanitized builds have the plain copy only; clang 14 does not know these names.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
+// computes the same bits: the lanes are explicit and products are rounded before they are added. The pick runs before
+// the thread sanitizer's runtime is up and would crash there, so that build has the plain copy only; clang 14 does not
+// know these names.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__)
 #define AMK_EVERY_X86 __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define AMK_EVERY_X86

@@ -1,8 +1,8 @@
 // The arithmetic that CPU bodies share: products with stored matrices, normalisation, rotation, softmax pieces.
 //
 // Knows vectors and matrices, no operands and no tasks. Every sum is float32 in an order that depends on the lengths
-// alone, without fused multiply-adds, so that all machines give the same bits; a NaN in an input reaches what is computed
-// from it.
+// alone, without fused multiply-adds, so that all machines give the same bits; a NaN in an input reaches what is
+// computed from it.
 #pragma once
 
 #include <cstddef>

@@ -29,7 +29,8 @@ class Tokenizer {
   ~Tokenizer();
 
   /// Token ids of UTF-8 `text`. Added tokens in the text are recognised as transformers does. With
-  /// `add_special_tokens` the file's post-processor adds its own (Llama 3's begin_of_text). Invalid UTF-8 is kBadInput.
+  /// `add_special_tokens` the file's post-processor adds its own (Llama 3's begin_of_text). Invalid UTF-8 is kBadInput;
+  /// kUnsupported for more than 16 MiB, or a byte for which the vocabulary has no token (the library drops it).
   Result<std::vector<uint32_t>> encode(std::string_view text, bool add_special_tokens) const;
 
   /// The bytes of `ids` joined; invalid UTF-8 sequences (a character cut at either end) become U+FFFD. Special tokens

@@ -64,8 +64,9 @@ Result<Fusion> parse_group(const std::vector<std::string>& group) {
   for (const std::string& name : group) {
     const std::optional<abi::GraphOp> op = find_op(name);
     if (!op) {
-      return Error{ErrorCode::kUsage, fmt::format("expected an op name, found '{}'{}", name, did_you_mean(name, op_names())),
-                   "", fmt::format("ops are {}", join(op_names()))};
+      return Error{ErrorCode::kUsage,
+                   fmt::format("expected an op name, found '{}'{}", name, did_you_mean(name, op_names())), "",
+                   fmt::format("ops are {}", join(op_names()))};
     }
     ops.push_back(*op);
   }
@@ -94,7 +95,8 @@ Result<std::vector<Fusion>> parse_fusions(const FusionGrouping& grouping) {
     AMK_ASSIGN_OR_RETURN(Fusion fusion, parse_group(group));
     for (const Fusion& other : fusions) {
       if (other.ops == fusion.ops) {
-        return Error{ErrorCode::kUsage, fmt::format("expected each group once, found {} twice", words(fusion.ops)), "", ""};
+        return Error{ErrorCode::kUsage, fmt::format("expected each group once, found {} twice", words(fusion.ops)), "",
+                     ""};
       }
     }
     fusions.push_back(std::move(fusion));

@@ -34,7 +34,8 @@ Status check_request(const LowerRequest& request) {
   const uint32_t context_max = request.graph->config.context_max;
   if (request.context == 0 || request.context > context_max) {
     return Error{ErrorCode::kUsage,
-                 fmt::format("expected a context from 1 to the model's {}, found {}", context_max, request.context), "", ""};
+                 fmt::format("expected a context from 1 to the model's {}, found {}", context_max, request.context), "",
+                 ""};
   }
   if (request.config.tokens_per_launch > request.context) {
     return Error{ErrorCode::kUsage,

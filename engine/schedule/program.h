@@ -49,11 +49,11 @@ struct Wait {
 struct Task {
   abi::Opcode opcode = abi::Opcode::kEmbed;
   instructions::Params params;
-  std::vector<BufferId> operands;   ///< one an operand of the opcode, in the order of opcode.def
-  std::vector<abi::Range> ranges;   ///< what it reads and writes, in normal form (instructions/contract.h)
+  std::vector<BufferId> operands;  ///< one an operand of the opcode, in the order of opcode.def
+  std::vector<abi::Range> ranges;  ///< what it reads and writes, in normal form (instructions/contract.h)
   std::vector<Wait> waits;
-  CounterId signal;                 ///< the one counter it increments, by 1, when its writes are visible
-  uint64_t bytes = 0;               ///< moved to and from global memory, KV history excluded; for cost, not for safety
+  CounterId signal;    ///< the one counter it increments, by 1, when its writes are visible
+  uint64_t bytes = 0;  ///< moved to and from global memory, KV history excluded; for cost, not for safety
   uint64_t flops = 0;
   std::string label;
 
@@ -83,7 +83,7 @@ inline constexpr uint64_t kPageAlignment = 128;
 /// How the kernel is launched.
 struct Launch {
   uint32_t threads_per_block = 0;
-  uint32_t stages = 0;            ///< of the weight ring
+  uint32_t stages = 0;  ///< of the weight ring
   uint32_t stage_bytes = 0;
   uint32_t activation_bytes = 0;  ///< shared memory for the input vector of a product
   uint32_t smem_bytes = 0;        ///< stages x stage_bytes + activation_bytes + kControlBytes
@@ -101,8 +101,8 @@ inline constexpr uint32_t kControlBytes = 4096;
 inline constexpr uint32_t kRowsPerStage = 8;
 
 struct ProgramMeta {
-  std::string model;      ///< the checkpoint's name
-  uint32_t context = 0;   ///< positions the KV caches hold
+  std::string model;     ///< the checkpoint's name
+  uint32_t context = 0;  ///< positions the KV caches hold
   std::string schedule_id;
 
   bool operator==(const ProgramMeta&) const = default;

@@ -22,7 +22,8 @@ constexpr uint64_t kU64Max = std::numeric_limits<uint64_t>::max();
 
 constexpr std::array<const char*, 2> kSpaceNames = {"global", "scratch"};
 
-// ---- writing ----------------------------------------------------------------------------------------------------------
+// ---- writing
+// ----------------------------------------------------------------------------------------------------------
 
 /// JSON has no NaN and no infinity; null stands for both, and reading refuses it.
 OrderedJson number(uint32_t value) { return value; }
@@ -30,8 +31,8 @@ OrderedJson number(float value) { return std::isfinite(value) ? OrderedJson(valu
 
 template <typename Record>
 OrderedJson record_to_json(const Record&) = delete;
-#define AMK_RECORD(Record, doc)                                     \
-  template <>                                                       \
+#define AMK_RECORD(Record, doc)                                        \
+  template <>                                                          \
   OrderedJson record_to_json<abi::Record>(const abi::Record& record) { \
     OrderedJson out = OrderedJson::object();
 #define AMK_FIELD(Record, type, name, doc) out[#name] = number(record.name);
@@ -73,7 +74,8 @@ OrderedJson to_json(const Task& task, uint32_t id) {
     operands[abi::operand(task.opcode, i).name] = task.operands[i].index();
   }
   OrderedJson waits = OrderedJson::array();
-  for (const Wait& wait : task.waits) waits.push_back({{"counter", wait.counter.index()}, {"threshold", wait.threshold}});
+  for (const Wait& wait : task.waits)
+    waits.push_back({{"counter", wait.counter.index()}, {"threshold", wait.threshold}});
   return {{"id", id},
           {"instruction", abi::info(task.opcode).name},
           {"label", task.label},
@@ -111,7 +113,8 @@ void write_list(std::string& out, std::string_view name, const Items& items, con
   out += items.empty() ? "]" : "\n  ]";
 }
 
-// ---- reading ----------------------------------------------------------------------------------------------------------
+// ---- reading
+// ----------------------------------------------------------------------------------------------------------
 
 template <typename T>
 concept Number = std::is_arithmetic_v<T>;
@@ -123,7 +126,8 @@ class Reader {
   Result<Program> program(const Json& root) {
     AMK_ASSIGN_OR_RETURN(JsonObject object, open(root, ""));
     AMK_TRY(field(object, "ir_version", program_.ir_version));
-    if (program_.ir_version != kIrVersion) return object.refusal(ErrorCode::kBadInput, "ir_version", fmt::format("{}", kIrVersion));
+    if (program_.ir_version != kIrVersion)
+      return object.refusal(ErrorCode::kBadInput, "ir_version", fmt::format("{}", kIrVersion));
     AMK_TRY(each(object, "buffers", [&](const Json& value, const std::string& at) { return buffer(value, at); }));
     AMK_TRY(each(object, "counters", [&](const Json& value, const std::string& at) { return counter(value, at); }));
     AMK_TRY(each(object, "tasks", [&](const Json& value, const std::string& at) { return task(value, at); }));
@@ -198,7 +202,8 @@ class Reader {
   static Status id(JsonObject& object, size_t expected) {
     uint32_t found = 0;
     AMK_TRY(field(object, "id", found));
-    if (found != expected) return object.refusal(ErrorCode::kBadInput, "id", fmt::format("{}, its place in the list", expected));
+    if (found != expected)
+      return object.refusal(ErrorCode::kBadInput, "id", fmt::format("{}, its place in the list", expected));
     return {};
   }
 
@@ -208,11 +213,16 @@ class Reader {
     AMK_TRY(id(object, program_.buffers.size()));
     AMK_ASSIGN_OR_RETURN(buffer.name, object.string("name"));
     AMK_ASSIGN_OR_RETURN(buffer.source, object.string("source"));
-    AMK_TRY(name(object, "kind", abi::kBufferKindCount, [](uint32_t i) { return abi::kBufferKindNames[i]; }, buffer.kind));
-    AMK_TRY(name(object, "dtype", abi::kDtypeCount, [](uint32_t i) { return abi::kDtypes[i].name; }, buffer.shape.dtype));
-    AMK_TRY(name(object, "space", kSpaceNames.size(), [](uint32_t i) { return kSpaceNames[i]; }, buffer.space));
-    const bool list = object.has("shape") && object.at("shape").is_array() && object.at("shape").size() <= abi::kMaxRank;
-    if (!list) return object.refusal(ErrorCode::kBadInput, "shape", fmt::format("a list of at most {} extents", abi::kMaxRank));
+    AMK_TRY(name(
+        object, "kind", abi::kBufferKindCount, [](uint32_t i) { return abi::kBufferKindNames[i]; }, buffer.kind));
+    AMK_TRY(name(
+        object, "dtype", abi::kDtypeCount, [](uint32_t i) { return abi::kDtypes[i].name; }, buffer.shape.dtype));
+    AMK_TRY(name(
+        object, "space", kSpaceNames.size(), [](uint32_t i) { return kSpaceNames[i]; }, buffer.space));
+    const bool list =
+        object.has("shape") && object.at("shape").is_array() && object.at("shape").size() <= abi::kMaxRank;
+    if (!list)
+      return object.refusal(ErrorCode::kBadInput, "shape", fmt::format("a list of at most {} extents", abi::kMaxRank));
     for (const Json& extent : object.at("shape")) {
       const auto number = model::as_integer(extent, 0, kU64Max);
       if (!number) return object.refusal(ErrorCode::kBadInput, "shape", "integers");
@@ -284,7 +294,8 @@ class Reader {
     AMK_TRY(field(object, "begin", range.begin));
     AMK_TRY(field(object, "end", range.end));
     if (object.has("span")) {
-      AMK_TRY(name(object, "span", abi::kSpanCount, [](uint32_t i) { return abi::kSpanNames[i]; }, range.span));
+      AMK_TRY(name(
+          object, "span", abi::kSpanCount, [](uint32_t i) { return abi::kSpanNames[i]; }, range.span));
     }
     task.ranges.push_back(range);
     return finish(object);
@@ -303,14 +314,17 @@ class Reader {
     AMK_ASSIGN_OR_RETURN(JsonObject object, open(value, at));
     Task task;
     AMK_TRY(id(object, program_.tasks.size()));
-    AMK_TRY(name(object, "instruction", abi::kOpcodeCount, [](uint32_t i) { return abi::kOpcodes[i].name; }, task.opcode));
+    AMK_TRY(name(
+        object, "instruction", abi::kOpcodeCount, [](uint32_t i) { return abi::kOpcodes[i].name; }, task.opcode));
     AMK_ASSIGN_OR_RETURN(task.label, object.string("label"));
     AMK_TRY(params(object, task));
     AMK_TRY(operands(object, task));
     for (const auto& [key, kind] : {std::pair("reads", abi::Access::kRead), std::pair("writes", abi::Access::kWrite)}) {
-      AMK_TRY(each(object, key, [&](const Json& entry, const std::string& place) { return access(entry, place, kind, task); }));
+      AMK_TRY(each(object, key,
+                   [&](const Json& entry, const std::string& place) { return access(entry, place, kind, task); }));
     }
-    AMK_TRY(each(object, "waits", [&](const Json& entry, const std::string& place) { return wait(entry, place, task); }));
+    AMK_TRY(
+        each(object, "waits", [&](const Json& entry, const std::string& place) { return wait(entry, place, task); }));
     AMK_TRY(field(object, "signal", task.signal));
     AMK_TRY(field(object, "bytes", task.bytes));
     AMK_TRY(field(object, "flops", task.flops));
@@ -324,7 +338,9 @@ class Reader {
     std::vector<TaskId> queue;
     for (const Json& entry : value) {
       const auto number = model::as_integer(entry, 0, kU32Max);
-      if (!number) return Error{ErrorCode::kBadInput, fmt::format("{}: expected task ids, found {}", place, model::show_json(entry)), location_, ""};
+      if (!number)
+        return Error{ErrorCode::kBadInput,
+                     fmt::format("{}: expected task ids, found {}", place, model::show_json(entry)), location_, ""};
       queue.emplace_back(static_cast<uint32_t>(*number));
     }
     program_.placement.queues.push_back(std::move(queue));
@@ -363,8 +379,9 @@ class Reader {
     AMK_TRY(field(object, "smem_bytes", launch.smem_bytes));
     AMK_TRY(field(object, "copies_in_flight", launch.copies_in_flight));
     AMK_TRY(field(object, "tokens_per_launch", launch.tokens_per_launch));
-    AMK_TRY(name(object, "stream_backend", static_cast<uint32_t>(std::size(abi::kStreamBackendValues)),
-                 [](uint32_t i) { return abi::kStreamBackendValues[i].name; }, launch.stream_backend));
+    AMK_TRY(name(
+        object, "stream_backend", static_cast<uint32_t>(std::size(abi::kStreamBackendValues)),
+        [](uint32_t i) { return abi::kStreamBackendValues[i].name; }, launch.stream_backend));
     return finish(object);
   }
 
@@ -390,8 +407,8 @@ std::string program_to_json(const Program& program) {
   std::string out = "{\n";
   out += fmt::format("  \"ir_version\": {},\n", program.ir_version);
   out += fmt::format("  \"meta\": {},\n", line({{"model", program.meta.model},
-                                                  {"context", program.meta.context},
-                                                  {"schedule_id", program.meta.schedule_id}}));
+                                                {"context", program.meta.context},
+                                                {"schedule_id", program.meta.schedule_id}}));
   out += fmt::format("  \"target\": {},\n", line(program.target));
   out += fmt::format("  \"config\": {},\n", config_to_json(program.config));
   out += fmt::format("  \"launch\": {},\n", line(to_json(program.launch)));
@@ -406,8 +423,11 @@ std::string program_to_json(const Program& program) {
     return ids;
   };
   const auto page = [](const Page& value, uint32_t) {
-    return OrderedJson{{"buffer", value.buffer.index()}, {"offset", value.offset},       {"size", value.size},
-                       {"first", value.first.index()},   {"last", value.last.index()}};
+    return OrderedJson{{"buffer", value.buffer.index()},
+                       {"offset", value.offset},
+                       {"size", value.size},
+                       {"first", value.first.index()},
+                       {"last", value.last.index()}};
   };
   write_list(out, "buffers", program.buffers, buffer);
   out += ",\n";

@@ -54,7 +54,7 @@ std::vector<KnobProblem> check_knobs(const ScheduleConfig& config) {
   check_int(out, path, config.field, min, max, step);
 #define AMK_KNOB_AUTO_INT(field, path, min, max, step, unit, pass, auto_doc, doc) \
   if (config.field) check_int(out, path, *config.field, min, max, step);
-#define AMK_KNOB_GROUPS(field, path, pass, doc)                                       \
+#define AMK_KNOB_GROUPS(field, path, pass, doc)                                      \
   if (Result<std::vector<Fusion>> fusions = parse_fusions(config.field); !fusions) { \
     out.push_back({path, fusions.error().message});                                  \
   }

@@ -18,8 +18,8 @@ using FusionGrouping = std::vector<std::vector<std::string>>;
 /// Which SM runs which task.
 struct SmAssignment {
   abi::SmPolicy policy = abi::SmPolicy::kLoadBalance;
-  std::vector<double> bandwidth;   ///< kMeasured: one positive weight an SM
-  std::vector<uint32_t> sm_of;     ///< kExplicit: one SM a task, by task id
+  std::vector<double> bandwidth;  ///< kMeasured: one positive weight an SM
+  std::vector<uint32_t> sm_of;    ///< kExplicit: one SM a task, by task id
 
   bool operator==(const SmAssignment&) const = default;
 };

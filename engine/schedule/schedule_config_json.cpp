@@ -81,13 +81,15 @@ Status read_choice(const Json& value, std::string_view path, const abi::ChoiceIn
     for (size_t i = 0; i < N; ++i) {
       if (text == names[i]) return out = static_cast<Type>(i), Status();
     }
-    return knob_error(path, fmt::format("expected one of {}, found '{}'{}", join(names), text, did_you_mean(text, names)));
+    return knob_error(path,
+                      fmt::format("expected one of {}, found '{}'{}", join(names), text, did_you_mean(text, names)));
   }
   return knob_error(path, fmt::format("expected one of {}, found {}", join(names), show_json(value)));
 }
 
 template <typename Type, size_t N>
-Status read_choice(const Json& value, std::string_view path, const abi::ChoiceInfo (&values)[N], std::optional<Type>& out) {
+Status read_choice(const Json& value, std::string_view path, const abi::ChoiceInfo (&values)[N],
+                   std::optional<Type>& out) {
   if (value == "auto") return out.reset(), Status();
   Type chosen{};
   AMK_TRY(read_choice(value, path, values, chosen));
@@ -122,7 +124,8 @@ Status read_sms(const Json& value, std::string_view path, SmAssignment& out) {
   if (one_list && value.contains("measured")) {
     sms.policy = abi::SmPolicy::kMeasured;
     for (const Json& bandwidth : value.front()) {
-      if (!bandwidth.is_number()) return knob_error(path, fmt::format("expected numbers, found {}", show_json(bandwidth)));
+      if (!bandwidth.is_number())
+        return knob_error(path, fmt::format("expected numbers, found {}", show_json(bandwidth)));
       sms.bandwidth.push_back(bandwidth.get<double>());
     }
   } else if (one_list && value.contains("explicit")) {
@@ -207,7 +210,8 @@ std::string config_to_json(const ScheduleConfig& config) {
 Result<ScheduleConfig> config_from_json(std::string_view text, const std::string& location) {
   AMK_ASSIGN_OR_RETURN(const Json root, model::parse_json(text, location));
   if (!root.is_object()) {
-    return Error{ErrorCode::kUsage, fmt::format("expected an object of knobs, found {}", show_json(root)), location, ""};
+    return Error{ErrorCode::kUsage, fmt::format("expected an object of knobs, found {}", show_json(root)), location,
+                 ""};
   }
   ScheduleConfig config;
   if (Status status = read_section(config, "", root); !status) {
@@ -258,18 +262,23 @@ OrderedJson groups_schema(std::string_view doc) {
     }
     legal.push_back(std::move(group));
   }
-  return {{"type", "array"}, {"items", {{"enum", legal}}}, {"uniqueItems", true}, {"default", default_fusion()}, {"description", doc}};
+  return {{"type", "array"},
+          {"items", {{"enum", legal}}},
+          {"uniqueItems", true},
+          {"default", default_fusion()},
+          {"description", doc}};
 }
 
 OrderedJson sms_schema(std::string_view doc) {
   const auto list_of = [](const char* name, OrderedJson items) {
     return OrderedJson{{"type", "object"},
-                {"properties", {{name, {{"type", "array"}, {"items", std::move(items)}, {"minItems", 1}}}}},
-                {"required", {name}},
-                {"additionalProperties", false}};
+                       {"properties", {{name, {{"type", "array"}, {"items", std::move(items)}, {"minItems", 1}}}}},
+                       {"required", {name}},
+                       {"additionalProperties", false}};
   };
   return {{"oneOf",
-           {OrderedJson{{"enum", {"round_robin", "load_balance"}}}, list_of("measured", {{"type", "number"}, {"exclusiveMinimum", 0}}),
+           {OrderedJson{{"enum", {"round_robin", "load_balance"}}},
+            list_of("measured", {{"type", "number"}, {"exclusiveMinimum", 0}}),
             list_of("explicit", {{"type", "integer"}, {"minimum", 0}})}},
           {"default", "load_balance"},
           {"description", doc}};
@@ -286,7 +295,8 @@ void add_property(OrderedJson& root, std::string_view path, OrderedJson schema) 
       return;
     }
     OrderedJson& section = properties[std::string(path.substr(0, dot))];
-    if (section.is_null()) section = {{"type", "object"}, {"additionalProperties", false}, {"properties", OrderedJson::object()}};
+    if (section.is_null())
+      section = {{"type", "object"}, {"additionalProperties", false}, {"properties", OrderedJson::object()}};
     at = &section;
     path.remove_prefix(dot + 1);
   }
@@ -296,41 +306,41 @@ void add_property(OrderedJson& root, std::string_view path, OrderedJson schema) 
 
 std::string config_schema() {
   OrderedJson root = {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
-               {"title", "AMK schedule"},
-               {"description", "The knobs of a schedule; what is left out keeps its default."},
-               {"type", "object"},
-               {"additionalProperties", false},
-               {"properties", OrderedJson::object()}};
-#define AMK_KNOB_INT(field, path, default_value, min, max, step, unit, pass, doc)                               \
-  {                                                                                                             \
-    OrderedJson schema = int_schema(min, max, step,                                                                    \
-                             fmt::format("{}; {}, default {}", doc, range_words(min, max, step, unit), default_value)); \
-    schema["default"] = default_value;                                                                          \
-    add_property(root, path, std::move(schema));                                                                \
+                      {"title", "AMK schedule"},
+                      {"description", "The knobs of a schedule; what is left out keeps its default."},
+                      {"type", "object"},
+                      {"additionalProperties", false},
+                      {"properties", OrderedJson::object()}};
+#define AMK_KNOB_INT(field, path, default_value, min, max, step, unit, pass, doc)                                  \
+  {                                                                                                                \
+    OrderedJson schema = int_schema(                                                                               \
+        min, max, step, fmt::format("{}; {}, default {}", doc, range_words(min, max, step, unit), default_value)); \
+    schema["default"] = default_value;                                                                             \
+    add_property(root, path, std::move(schema));                                                                   \
   }
-#define AMK_KNOB_AUTO_INT(field, path, min, max, step, unit, pass, auto_doc, doc)                          \
-  add_property(root, path,                                                                                 \
-               {{"oneOf", {int_schema(min, max, step, ""), OrderedJson{{"const", "auto"}}}},                     \
-                {"default", "auto"},                                                                      \
-                {"description", fmt::format("{}; {}, or \"auto\" (default): {}", doc,                     \
+#define AMK_KNOB_AUTO_INT(field, path, min, max, step, unit, pass, auto_doc, doc)            \
+  add_property(root, path,                                                                   \
+               {{"oneOf", {int_schema(min, max, step, ""), OrderedJson{{"const", "auto"}}}}, \
+                {"default", "auto"},                                                         \
+                {"description", fmt::format("{}; {}, or \"auto\" (default): {}", doc,        \
                                             range_words(min, max, step, unit), auto_doc)}});
-#define AMK_KNOB_AUTO_CHOICE(field, path, Type, pass, auto_doc, doc)                                          \
-  {                                                                                                           \
-    std::vector<std::string_view> names = choice_names(abi::k##Type##Values);                                 \
-    names.emplace_back("auto");                                                                               \
-    add_property(root, path,                                                                                  \
-                 {{"enum", names},                                                                            \
-                  {"default", "auto"},                                                                        \
+#define AMK_KNOB_AUTO_CHOICE(field, path, Type, pass, auto_doc, doc)                                                   \
+  {                                                                                                                    \
+    std::vector<std::string_view> names = choice_names(abi::k##Type##Values);                                          \
+    names.emplace_back("auto");                                                                                        \
+    add_property(root, path,                                                                                           \
+                 {{"enum", names},                                                                                     \
+                  {"default", "auto"},                                                                                 \
                   {"description", fmt::format("{}; one of {}; \"auto\" (default): {}", doc, join(names), auto_doc)}}); \
   }
-#define AMK_KNOB_CHOICE(field, path, Type, default_value, pass, doc)                                          \
-  {                                                                                                           \
-    const std::vector<std::string_view> names = choice_names(abi::k##Type##Values);                           \
-    const char* chosen = abi::k##Type##Values[static_cast<size_t>(abi::Type::default_value)].name;            \
-    add_property(root, path,                                                                                  \
-                 {{"enum", names},                                                                            \
-                  {"default", chosen},                                                                        \
-                  {"description", fmt::format("{}; one of {}, default {}", doc, join(names), chosen)}});      \
+#define AMK_KNOB_CHOICE(field, path, Type, default_value, pass, doc)                                     \
+  {                                                                                                      \
+    const std::vector<std::string_view> names = choice_names(abi::k##Type##Values);                      \
+    const char* chosen = abi::k##Type##Values[static_cast<size_t>(abi::Type::default_value)].name;       \
+    add_property(root, path,                                                                             \
+                 {{"enum", names},                                                                       \
+                  {"default", chosen},                                                                   \
+                  {"description", fmt::format("{}; one of {}, default {}", doc, join(names), chosen)}}); \
   }
 #define AMK_KNOB_GROUPS(field, path, pass, doc) add_property(root, path, groups_schema(doc));
 #define AMK_KNOB_SMS(field, path, pass, doc) add_property(root, path, sms_schema(doc));

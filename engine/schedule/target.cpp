@@ -17,8 +17,8 @@ Result<const abi::TargetInfo*> find_target(std::string_view name) {
     if (name == target.name) return &target;
   }
   const std::vector<std::string_view> names = target_names();
-  return Error{ErrorCode::kUsage, fmt::format("expected a GPU target, found '{}'{}", name, did_you_mean(name, names)), "",
-               fmt::format("targets are {}", join(names))};
+  return Error{ErrorCode::kUsage, fmt::format("expected a GPU target, found '{}'{}", name, did_you_mean(name, names)),
+               "", fmt::format("targets are {}", join(names))};
 }
 
 }  // namespace amk::schedule

@@ -21,14 +21,14 @@ struct Workspace {
   const abi::TargetInfo* target = nullptr;
 
   // Established by placement.
-  bool placed = false;                ///< every task stands in exactly one queue
-  std::vector<uint32_t> sm_of;        ///< by task
-  std::vector<uint32_t> place_of;     ///< by task: index in its queue
+  bool placed = false;             ///< every task stands in exactly one queue
+  std::vector<uint32_t> sm_of;     ///< by task
+  std::vector<uint32_t> place_of;  ///< by task: index in its queue
 
   // Established by progress.
-  std::vector<uint32_t> producers;    ///< by counter: how many tasks increment it
-  std::vector<uint32_t> waiters;      ///< by counter: how many waits name it
-  std::vector<uint32_t> order;        ///< task ids, topological; shorter than the tasks when some never run
+  std::vector<uint32_t> producers;  ///< by counter: how many tasks increment it
+  std::vector<uint32_t> waiters;    ///< by counter: how many waits name it
+  std::vector<uint32_t> order;      ///< task ids, topological; shorter than the tasks when some never run
 
   // Established by pages.
   std::vector<uint64_t> page_offset;  ///< by buffer; kNoPage for what has none

@@ -49,11 +49,11 @@ struct ReadRecord {
   uint64_t end = 0;
   uint32_t first_segment = 0;
   uint32_t end_segment = 0;
-  uint32_t generation = 0;    ///< counts its readers
+  uint32_t generation = 0;  ///< counts its readers
   uint32_t last_reader = kNone;
-  bool writers_known = false; ///< the join below is up to date
-  bool whole = false;         ///< every segment has been written, all through one buffer
-  uint32_t buffer = kNone;    ///< that buffer
+  bool writers_known = false;  ///< the join below is up to date
+  bool whole = false;          ///< every segment has been written, all through one buffer
+  uint32_t buffer = kNone;     ///< that buffer
 };
 
 /// That a record's readers were compared with a write to a segment.
@@ -285,8 +285,9 @@ class HazardCheck {
       const uint64_t begin = segment_begin(touch, s);
       const uint64_t end = segment_end(touch, s);
       if (segment.writer == kNone) {
-        context_.report(Rule::kUnwritten, {TaskId(touch.task)}, BufferId(buffer), begin, end,
-                        "expected an earlier task of this pass to write these bytes, found none that is ordered before");
+        context_.report(
+            Rule::kUnwritten, {TaskId(touch.task)}, BufferId(buffer), begin, end,
+            "expected an earlier task of this pass to write these bytes, found none that is ordered before");
         return;
       }
       if (!done(segment.writer, now)) {
@@ -314,15 +315,16 @@ class HazardCheck {
   void report_pair(const Touch& touch, uint32_t other, uint64_t begin, uint64_t end, bool both_write) {
     const BufferId buffer(buffer_of(touch));
     if (other == touch.task) {
-      context_.report(Rule::kSelfOverlap, {TaskId(touch.task)}, buffer, begin, end,
-                      "expected a task's writes apart from its own reads and other writes, found them on the same bytes");
+      context_.report(
+          Rule::kSelfOverlap, {TaskId(touch.task)}, buffer, begin, end,
+          "expected a task's writes apart from its own reads and other writes, found them on the same bytes");
       return;
     }
-    context_.report(both_write ? Rule::kWriteWrite : Rule::kReadWrite, {TaskId(touch.task), TaskId(other)}, buffer, begin,
-                    end,
-                    fmt::format("expected one of the two tasks ordered before the other, found no counter edge and no queue "
-                                "order between SM {} and SM {}",
-                                work_.sm_of[touch.task], work_.sm_of[other]));
+    context_.report(
+        both_write ? Rule::kWriteWrite : Rule::kReadWrite, {TaskId(touch.task), TaskId(other)}, buffer, begin, end,
+        fmt::format("expected one of the two tasks ordered before the other, found no counter edge and no queue "
+                    "order between SM {} and SM {}",
+                    work_.sm_of[touch.task], work_.sm_of[other]));
   }
 
   // ---- the end of the pass ----
@@ -350,15 +352,15 @@ class HazardCheck {
   const Program& program_;
   Workspace& work_;
   const size_t sms_;
-  std::vector<uint64_t> base_;          ///< by buffer: its place on the address line
-  std::vector<Touch> touches_;          ///< by task, then by range
-  std::vector<uint32_t> first_touch_;   ///< by task, and one past the end
-  std::vector<Segment> segments_;       ///< ascending
+  std::vector<uint64_t> base_;         ///< by buffer: its place on the address line
+  std::vector<Touch> touches_;         ///< by task, then by range
+  std::vector<uint32_t> first_touch_;  ///< by task, and one past the end
+  std::vector<Segment> segments_;      ///< ascending
   std::vector<ReadRecord> records_;
   std::vector<std::vector<Cover>> covers_;  ///< by segment
-  std::vector<uint32_t> reader_clock_;  ///< [record][sm]
-  std::vector<uint32_t> writer_clock_;  ///< [record][sm]
-  std::vector<uint32_t> now_;           ///< [sm][sm]
+  std::vector<uint32_t> reader_clock_;      ///< [record][sm]
+  std::vector<uint32_t> writer_clock_;      ///< [record][sm]
+  std::vector<uint32_t> now_;               ///< [sm][sm]
   std::vector<std::vector<uint32_t>> counter_clock_;
   std::vector<std::vector<uint32_t>> spare_;  ///< clocks of counters nobody waits for any more
 };

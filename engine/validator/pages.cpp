@@ -68,13 +68,15 @@ void check_pages(Context& context) {
   Workspace& work = context.work;
   work.page_offset.assign(program.buffers.size(), kNoPage);
   // A task that was not understood may be the first or last user of anything.
-  const bool uses_known = std::all_of(work.task_sound.begin(), work.task_sound.end(), [](uint8_t sound) { return sound != 0; });
+  const bool uses_known =
+      std::all_of(work.task_sound.begin(), work.task_sound.end(), [](uint8_t sound) { return sound != 0; });
   const Uses uses = find_uses(context);
   std::vector<uint32_t> pages_of(program.buffers.size(), 0);
   for (const Page& page : program.pages) {
     if (page.buffer.index() >= program.buffers.size()) {
-      context.report(Rule::kReference, {}, fmt::format("page: expected a buffer below {}, found {}", program.buffers.size(),
-                                                       static_cast<int32_t>(page.buffer.index())));
+      context.report(Rule::kReference, {},
+                     fmt::format("page: expected a buffer below {}, found {}", program.buffers.size(),
+                                 static_cast<int32_t>(page.buffer.index())));
       continue;
     }
     ++pages_of[page.buffer.index()];

@@ -32,8 +32,8 @@ void check_counters(Context& context) {
   const Program& program = context.program;
   for (uint32_t i = 0; i < program.counters.size(); ++i) {
     if (program.counters[i].initial == 0) continue;
-    context.report(Rule::kCounterZero, {}, fmt::format("counter {}: expected the initial value 0, found {}", i,
-                                                       program.counters[i].initial));
+    context.report(Rule::kCounterZero, {},
+                   fmt::format("counter {}: expected the initial value 0, found {}", i, program.counters[i].initial));
   }
   for (uint32_t i = 0; i < program.tasks.size(); ++i) {
     for (const schedule::Wait& wait : program.tasks[i].waits) {
@@ -148,7 +148,8 @@ void report_deadlocks(Context& context, const Walk& walk) {
     if (sm == kNowhere || entry == path.end()) continue;  // led to what is reported already
     std::vector<TaskId> cycle;
     for (auto at = entry; at != path.end(); ++at) cycle.emplace_back(walk.head(*at));
-    std::string message = fmt::format("expected no cycle of waits and queue order, found {}", cycle_words(program, cycle));
+    std::string message =
+        fmt::format("expected no cycle of waits and queue order, found {}", cycle_words(program, cycle));
     context.report(Rule::kDeadlock, std::move(cycle), std::move(message));
   }
 }
@@ -167,12 +168,13 @@ void check_placement(Context& context) {
       const uint32_t task = queue[place].index();
       if (task >= program.tasks.size()) {
         work.placed = false;
-        context.report(Rule::kReference, {}, fmt::format("queue {}: expected tasks below {}, found {}", sm,
-                                                         program.tasks.size(), static_cast<int32_t>(task)));
+        context.report(Rule::kReference, {},
+                       fmt::format("queue {}: expected tasks below {}, found {}", sm, program.tasks.size(),
+                                   static_cast<int32_t>(task)));
       } else if (work.sm_of[task] != kNowhere) {
         work.placed = false;
-        context.report(Rule::kQueueOnce, {TaskId(task)}, fmt::format("expected it in one queue, found it in queues {} and {}",
-                                                                     work.sm_of[task], sm));
+        context.report(Rule::kQueueOnce, {TaskId(task)},
+                       fmt::format("expected it in one queue, found it in queues {} and {}", work.sm_of[task], sm));
       } else {
         work.sm_of[task] = sm;
         work.place_of[task] = place;

@@ -67,9 +67,12 @@ Validation validate(schedule::Program program) {
 
 const char* outcome_name(Outcome outcome) {
   switch (outcome) {
-    case Outcome::kAccepted: return "accepted";
-    case Outcome::kRejected: return "rejected";
-    case Outcome::kUnproven: return "unproven";
+    case Outcome::kAccepted:
+      return "accepted";
+    case Outcome::kRejected:
+      return "rejected";
+    case Outcome::kUnproven:
+      return "unproven";
   }
   return "unproven";
 }

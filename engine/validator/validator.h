@@ -22,9 +22,9 @@ struct Finding {
   abi::Rule rule = abi::Rule::kReference;
   std::vector<TaskId> tasks;  ///< the task at fault first
   BufferId buffer;
-  uint64_t begin = 0;         ///< bytes of `buffer`
+  uint64_t begin = 0;  ///< bytes of `buffer`
   uint64_t end = 0;
-  std::string message;        ///< expected and actual
+  std::string message;  ///< expected and actual
 
   [[nodiscard]] const char* id() const { return abi::info(rule).id; }
 };

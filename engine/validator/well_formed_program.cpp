@@ -15,7 +15,8 @@ void check_target(Context& context) {
     if (context.program.target == target.name) context.work.target = &target;
   }
   if (context.work.target == nullptr) {
-    context.report(Rule::kTarget, {}, fmt::format("expected a target of the table, found '{}'", context.program.target));
+    context.report(Rule::kTarget, {},
+                   fmt::format("expected a target of the table, found '{}'", context.program.target));
   }
 }
 
@@ -56,9 +57,10 @@ void check_buffer(Context& context, uint32_t index) {
   work.buffer_size[index] = size.value_or(0);
   if (!size) {
     const uint64_t* extent = buffer.shape.extent;
-    context.report(Rule::kBufferShape, {}, id, 0, 0,
-                   fmt::format("expected rank 1 to 4, positive extents and at most {} bytes, found rank {}, [{}, {}, {}, {}]",
-                               kBufferBytesMax, buffer.shape.rank, extent[0], extent[1], extent[2], extent[3]));
+    context.report(
+        Rule::kBufferShape, {}, id, 0, 0,
+        fmt::format("expected rank 1 to 4, positive extents and at most {} bytes, found rank {}, [{}, {}, {}, {}]",
+                    kBufferBytesMax, buffer.shape.rank, extent[0], extent[1], extent[2], extent[3]));
   }
   const bool scratch = buffer.kind == abi::BufferKind::kActivation;
   if (scratch != (buffer.space == schedule::Space::kScratch)) {

@@ -55,13 +55,14 @@ class TaskCheck {
     }
     for (const abi::Range& range : task_.ranges) {
       if (range.operand < expected && static_cast<uint32_t>(range.span) < abi::kSpanCount) continue;
-      fail(Rule::kReference, fmt::format("expected ranges of operands below {}, found operand {}", expected, range.operand));
+      fail(Rule::kReference,
+           fmt::format("expected ranges of operands below {}, found operand {}", expected, range.operand));
     }
     for (const schedule::Wait& wait : task_.waits) counter(wait.counter, "wait");
     counter(task_.signal, "signal");
     if (!instructions::params_match(task_.opcode, task_.params)) {
-      fail(Rule::kParamRange, fmt::format("expected {}, found parameters of another instruction",
-                                          abi::info(task_.opcode).record));
+      fail(Rule::kParamRange,
+           fmt::format("expected {}, found parameters of another instruction", abi::info(task_.opcode).record));
     }
   }
 
@@ -107,23 +108,25 @@ class TaskCheck {
     const abi::BufferKind kind = context_.program.buffer(buffer).kind;
     const uint64_t size = context_.work.buffer_size[buffer.index()];
     if (range.begin >= range.end || range.end > size) {
-      fail(Rule::kBounds, range, fmt::format("expected a range inside [0, {}), found [{}, {})", size, range.begin, range.end));
+      fail(Rule::kBounds, range,
+           fmt::format("expected a range inside [0, {}), found [{}, {})", size, range.begin, range.end));
     }
     if ((kind == abi::BufferKind::kKvCache) == (range.span == abi::Span::kWhole)) {
-      fail(Rule::kSpan, range, fmt::format("expected the span {} of a buffer of kind {}, found {}",
-                                           kind == abi::BufferKind::kKvCache ? "past or current" : "whole",
-                                           abi::kBufferKindNames[static_cast<size_t>(kind)],
-                                           abi::kSpanNames[static_cast<size_t>(range.span)]));
+      fail(Rule::kSpan, range,
+           fmt::format("expected the span {} of a buffer of kind {}, found {}",
+                       kind == abi::BufferKind::kKvCache ? "past or current" : "whole",
+                       abi::kBufferKindNames[static_cast<size_t>(kind)],
+                       abi::kSpanNames[static_cast<size_t>(range.span)]));
     }
     if (abi::operand(task_.opcode, range.operand).access != abi::Access::kWrite) return;
     const bool read_only = kind == abi::BufferKind::kWeight || kind == abi::BufferKind::kConst ||
                            kind == abi::BufferKind::kInput || range.span == abi::Span::kPast;
     if (read_only) {
-      fail(Rule::kReadOnly, range, fmt::format("expected no write to {}, found one of bytes [{}, {})",
-                                               range.span == abi::Span::kPast
-                                                   ? "past positions"
-                                                   : abi::kBufferKindNames[static_cast<size_t>(kind)],
-                                               range.begin, range.end));
+      fail(Rule::kReadOnly, range,
+           fmt::format(
+               "expected no write to {}, found one of bytes [{}, {})",
+               range.span == abi::Span::kPast ? "past positions" : abi::kBufferKindNames[static_cast<size_t>(kind)],
+               range.begin, range.end));
     }
   }
 
@@ -132,7 +135,8 @@ class TaskCheck {
     std::array<abi::Shape, abi::kMaxOperands> shapes;
     for (size_t i = 0; i < task_.operands.size(); ++i) shapes[i] = context_.program.buffer(task_.operands[i]).shape;
     instructions::RangeList list;
-    const auto problem = instructions::contract(task_.opcode, task_.params, {shapes.data(), task_.operands.size()}, list);
+    const auto problem =
+        instructions::contract(task_.opcode, task_.params, {shapes.data(), task_.operands.size()}, list);
     if (problem) return fail(Rule::kParamRange, fmt::format("{}: {}", abi::info(task_.opcode).name, *problem));
     const std::span<const abi::Range> expected = list.ranges();
     const auto [wanted, declared] =

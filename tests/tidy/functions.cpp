@@ -101,16 +101,32 @@ size_t parameters_at(const Tokens& tokens) {
     const bool call = operator_at + 1 < tokens.size() && tokens[operator_at + 1].text == "()";
     return index_of(tokens, "()", operator_at + (call ? 2 : 1));
   }
+  size_t angles = 0;  // std::function<void()> declares no function
   for (size_t i = 1; i < tokens.size(); ++i) {
+    const std::string_view before = tokens[i - 1].text;
     if (tokens[i].text == "=") return tokens.size();
-    if (tokens[i].text == "()" && is_word(tokens[i - 1].text) && !takes_parentheses(tokens[i - 1].text)) return i;
+    if (tokens[i].text == "<") ++angles;
+    if (tokens[i].text == ">" && angles > 0) --angles;
+    if (tokens[i].text != "()" || angles > 0) continue;
+    if (before == ">" || (is_word(before) && !takes_parentheses(before))) return i;
   }
   return tokens.size();
+}
+
+// The index of the word that the template arguments ending at `close` belong to.
+size_t before_arguments(const Tokens& tokens, size_t close) {
+  size_t depth = 0;
+  for (size_t at = close; at > 0; --at) {
+    if (tokens[at].text == ">") ++depth;
+    if (tokens[at].text == "<" && --depth == 0) return at - 1;
+  }
+  return 0;
 }
 
 std::string function_name(const Tokens& tokens, size_t parameters) {
   const size_t operator_at = index_of(tokens, "operator");
   size_t first = operator_at < parameters ? operator_at : parameters - 1;
+  if (first != operator_at && tokens[first].text == ">") first = before_arguments(tokens, first);
   while (first > 0 && (tokens[first - 1].text == "::" || tokens[first - 1].text == "~" || tokens[first].text == "::") &&
          tokens[first - 1].text != ">") {
     --first;

@@ -43,6 +43,12 @@ TEST_CASE("operators and constrained constructors keep their names") {
   CHECK(names_in("[[nodiscard]] T& operator[](int i) { return a_[i]; }") == "operator[]");
 }
 
+TEST_CASE("specialisations are told apart by their arguments") {
+  CHECK(names_in("template <>\nvoid run<Op::kA>(int x) {}\ntemplate <>\nMap<A, B> make<A, B>() {}") ==
+        "run<Op::kA> make<A,B>");
+  CHECK(names_in("std::function<void()> f{g};\nstd::vector<int> h() { return {}; }") == "h");
+}
+
 TEST_CASE("a constructor's braced members belong to the constructor") {
   const auto functions = functions_in("A::A(int x)\n    : a_{x},\n      b_(2) {\n  f();\n}\nint g() { return 1; }\n");
   REQUIRE(functions.size() == 2);

@@ -46,11 +46,18 @@ const Layer* layer_of(const SourceFile& file) {
   return nullptr;
 }
 
-const StricterFiles* stricter_of(const SourceFile& file) {
+// Whether a file of this name is one of `stems`.
+bool has_stem(std::string_view stems, std::string_view file_name) {
+  for (size_t end = 1; end < file_name.size(); ++end) {
+    if ((file_name[end] == '.' || file_name[end] == '_') && lists(stems, file_name.substr(0, end))) return true;
+  }
+  return false;
+}
+
+const StricterFiles* stricter_of(const SourceFile& file, const Layer& layer) {
+  const std::string_view name = std::string_view(file.path).substr(layer.path.size() + 1);
   for (const StricterFiles& files : kStricterFiles) {
-    if (!file.path.starts_with(files.prefix) || file.path.size() == files.prefix.size()) continue;
-    const char next = file.path[files.prefix.size()];
-    if (next == '.' || next == '_') return &files;
+    if (files.layer == layer.name && has_stem(files.stems, name)) return &files;
   }
   return nullptr;
 }
@@ -66,7 +73,8 @@ std::optional<std::string> refuse_ours(const Layer& layer, const StricterFiles* 
     return "expected our headers as \"folder/header.h\" and libraries in <>, found \"" + name + "\"";
   }
   if (stricter != nullptr) {
-    if (include.name.starts_with(stricter->include) || lists(stricter->may_use, folder)) return std::nullopt;
+    const bool own = folder == layer.name && has_stem(stricter->stems, include.name.substr(folder.size() + 1));
+    if (own || lists(stricter->may_use, folder)) return std::nullopt;
     return "expected only " + std::string(stricter->may_use) + " and its own headers here, found \"" + name +
            "\": " + std::string(stricter->why);
   }
@@ -114,7 +122,7 @@ std::optional<std::string> refuse_library(const Layer& layer, const SourceFile& 
 Findings check_includes(const SourceFile& file) {
   const Layer* layer = layer_of(file);
   if (layer == nullptr || !file.is_cpp()) return {};
-  const StricterFiles* stricter = stricter_of(file);
+  const StricterFiles* stricter = stricter_of(file, *layer);
   Findings findings;
   for (const Include& include : includes_of(file)) {
     const auto refused =

@@ -65,6 +65,9 @@ TEST_CASE("the oracle may use the model and nothing that it judges") {
   CHECK(broken("engine/eval/oracle.cpp", "\"instructions/rope/rope.h\"") == "include-table");
   CHECK(broken("engine/eval/oracle_attention.cpp", "\"schedule/program.h\"") == "include-table");
   CHECK(broken("engine/eval/oracle.h", "\"eval/perplexity.h\"") == "include-table");
+  CHECK(broken("engine/eval/oracle.cpp", "\"eval/rotary.h\"").empty());
+  CHECK(broken("engine/eval/stored_rows.cpp", "\"schedule/program.h\"") == "include-table");
+  CHECK(broken("engine/eval/oracles.cpp", "\"schedule/program.h\"").empty());
   CHECK(broken("engine/eval/verdict.cpp", "\"instructions/rope/rope.h\"").empty());
 }
 

@@ -45,6 +45,7 @@ TEST_CASE("code is at most 120 columns wide, counted as characters") {
   CHECK(text_rules("a.cpp", std::string(120, 'x') + "\n").empty());
   CHECK(text_rules("a.cpp", std::string(121, 'x') + "\n") == "line-length");
   CHECK(text_rules("a.md", std::string(200, 'x') + "\n").empty());
+  CHECK(text_rules("a.def", std::string(200, 'x') + "\n").empty());
   std::string boxes;
   for (int i = 0; i < 120; ++i) boxes += "\xe2\x94\x80";
   CHECK(text_rules("a.cpp", boxes + "\n").empty());

@@ -35,8 +35,8 @@ struct Life {
   bool used = false;
   uint32_t first = 0;  ///< task ids
   uint32_t last = 0;
-  Clock before;        ///< done on each SM before any task writes it
-  Clock after;         ///< done on each SM once nothing touches it any more
+  Clock before;  ///< done on each SM before any task writes it
+  Clock after;   ///< done on each SM once nothing touches it any more
 };
 
 class LifeFinder {
@@ -117,11 +117,13 @@ Status allocate_pages(LoweringState& state) {
   if (policy == abi::PageAllocation::kGraphColor) std::stable_sort(waiting.begin(), waiting.end(), by_size);
 
   for (Page& page : waiting) {
-    page.offset = policy == abi::PageAllocation::kNone ? program.scratch_bytes : lowest_free(page, program.pages, lives);
+    page.offset =
+        policy == abi::PageAllocation::kNone ? program.scratch_bytes : lowest_free(page, program.pages, lives);
     program.scratch_bytes = std::max(program.scratch_bytes, page.offset + page.size);
     program.pages.push_back(page);
   }
-  std::sort(program.pages.begin(), program.pages.end(), [](const Page& a, const Page& b) { return a.buffer < b.buffer; });
+  std::sort(program.pages.begin(), program.pages.end(),
+            [](const Page& a, const Page& b) { return a.buffer < b.buffer; });
   return {};
 }
 

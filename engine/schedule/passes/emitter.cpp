@@ -39,7 +39,8 @@ BufferId Emitter::weight(const std::string& tensor) {
 
 BufferId Emitter::rope_frequencies() {
   const uint64_t half = state_.request.graph->config.head_dim / 2;
-  return find_or_add({"rope.inv_freq", abi::BufferKind::kConst, make_shape(abi::Dtype::kF32, {half}), {}, "rope.inv_freq"});
+  return find_or_add(
+      {"rope.inv_freq", abi::BufferKind::kConst, make_shape(abi::Dtype::kF32, {half}), {}, "rope.inv_freq"});
 }
 
 BufferId Emitter::token_in() {
@@ -60,8 +61,11 @@ BufferId Emitter::activation(std::string name, std::initializer_list<uint64_t> e
 
 BufferId Emitter::kv_cache(std::string name) {
   const model::ModelConfig& config = state_.request.graph->config;
-  return add({std::move(name), abi::BufferKind::kKvCache,
-              make_shape(abi::Dtype::kF32, {config.kv_head_count, state_.request.context, config.head_dim}), {}, ""});
+  return add({std::move(name),
+              abi::BufferKind::kKvCache,
+              make_shape(abi::Dtype::kF32, {config.kv_head_count, state_.request.context, config.head_dim}),
+              {},
+              ""});
 }
 
 void Emitter::end_stages() {

@@ -18,8 +18,8 @@ class Emitter {
   BufferId weight(const std::string& tensor);
   /// The constant table of inverse rotary frequencies, f32[head_dim/2].
   BufferId rope_frequencies();
-  BufferId token_in();   ///< u32[1]
-  BufferId position();   ///< u32[1]
+  BufferId token_in();  ///< u32[1]
+  BufferId position();  ///< u32[1]
   BufferId output(std::string_view name, abi::Dtype dtype, uint64_t extent);
   BufferId activation(std::string name, std::initializer_list<uint64_t> extents, abi::Dtype dtype = abi::Dtype::kF32);
   BufferId kv_cache(std::string name);

@@ -22,9 +22,10 @@ bool matches(const std::vector<GraphNode>& nodes, size_t at, const std::vector<a
 Error unused_group(const Fusion& fusion) {
   std::string names;
   for (const abi::GraphOp op : fusion.ops) names += fmt::format("{}{}", names.empty() ? "" : ", ", op_name(op));
-  return {ErrorCode::kUsage,
-          fmt::format("expected every group to apply somewhere, found [{}] displaced by a longer or earlier group", names),
-          "knob fusion_grouping", "drop it, or drop the group that overlaps it"};
+  return {
+      ErrorCode::kUsage,
+      fmt::format("expected every group to apply somewhere, found [{}] displaced by a longer or earlier group", names),
+      "knob fusion_grouping", "drop it, or drop the group that overlaps it"};
 }
 
 }  // namespace

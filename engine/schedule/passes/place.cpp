@@ -23,7 +23,8 @@ class Balancer {
   void place_stage(const std::vector<Task>& tasks, const Stage& stage, std::vector<uint32_t>& sm_of) {
     std::vector<uint32_t> order(stage.end - stage.begin);
     std::iota(order.begin(), order.end(), stage.begin);
-    std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return tasks[a].bytes > tasks[b].bytes; });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](uint32_t a, uint32_t b) { return tasks[a].bytes > tasks[b].bytes; });
 
     using Entry = std::tuple<double, double, uint32_t>;  // time in this stage, time in all, SM
     std::priority_queue<Entry, std::vector<Entry>, std::greater<>> idle;
@@ -49,7 +50,8 @@ Result<std::vector<uint32_t>> assign(const LoweringState& state) {
   const uint32_t sms = state.request.target->sms;
   const std::vector<Task>& tasks = state.program.tasks;
   const auto wrong_length = [&](std::string_view what, size_t expected, size_t found) {
-    return Error{ErrorCode::kUsage, fmt::format("expected {} {}, found {}", expected, what, found), "knob sm_assignment", ""};
+    return Error{ErrorCode::kUsage, fmt::format("expected {} {}, found {}", expected, what, found),
+                 "knob sm_assignment", ""};
   };
   std::vector<uint32_t> sm_of(tasks.size(), 0);
   switch (knob.policy) {
@@ -59,7 +61,8 @@ Result<std::vector<uint32_t>> assign(const LoweringState& state) {
     case abi::SmPolicy::kLoadBalance:
     case abi::SmPolicy::kMeasured: {
       const bool measured = knob.policy == abi::SmPolicy::kMeasured;
-      if (measured && knob.bandwidth.size() != sms) return wrong_length("bandwidths, one an SM", sms, knob.bandwidth.size());
+      if (measured && knob.bandwidth.size() != sms)
+        return wrong_length("bandwidths, one an SM", sms, knob.bandwidth.size());
       Balancer balancer(measured ? knob.bandwidth : std::vector<double>(sms, 1.0));
       for (const Stage& stage : state.stages) balancer.place_stage(tasks, stage, sm_of);
       return sm_of;
@@ -68,7 +71,8 @@ Result<std::vector<uint32_t>> assign(const LoweringState& state) {
       if (knob.sm_of.size() != tasks.size()) return wrong_length("SMs, one a task", tasks.size(), knob.sm_of.size());
       for (const uint32_t sm : knob.sm_of) {
         if (sm < sms) continue;
-        return Error{ErrorCode::kUsage, fmt::format("expected SMs below {}, found {}", sms, sm), "knob sm_assignment", ""};
+        return Error{ErrorCode::kUsage, fmt::format("expected SMs below {}, found {}", sms, sm), "knob sm_assignment",
+                     ""};
       }
       return knob.sm_of;
   }
@@ -80,7 +84,8 @@ Result<std::vector<uint32_t>> assign(const LoweringState& state) {
 Status place(LoweringState& state) {
   AMK_ASSIGN_OR_RETURN(const std::vector<uint32_t> sm_of, assign(state));
   state.program.placement.queues.assign(state.request.target->sms, {});
-  for (uint32_t task = 0; task < sm_of.size(); ++task) state.program.placement.queues[sm_of[task]].push_back(TaskId(task));
+  for (uint32_t task = 0; task < sm_of.size(); ++task)
+    state.program.placement.queues[sm_of[task]].push_back(TaskId(task));
   return {};
 }
 

@@ -13,9 +13,9 @@
 namespace amk::schedule::passes {
 namespace {
 
-constexpr uint32_t kStagesMax = 16;           // what pipelining_depth = auto stops at
+constexpr uint32_t kStagesMax = 16;  // what pipelining_depth = auto stops at
 constexpr uint32_t kActivationBytesMax = 64 << 10;
-constexpr uint32_t kStageAlignment = 128;     // of a bulk copy's destination
+constexpr uint32_t kStageAlignment = 128;  // of a bulk copy's destination
 
 /// Largest stage and longest input vector over all products.
 struct Extents {
@@ -46,10 +46,12 @@ abi::StreamBackend best_backend(uint32_t sm) {
 }
 
 Error does_not_fit(const Launch& launch, uint32_t limit, std::string_view knob) {
-  return {ErrorCode::kUsage,
-          fmt::format("expected at most {} bytes of shared memory a block, found {}: {} stages of {}, {} for activations, {} for control",
-                      limit, launch.smem_bytes, launch.stages, launch.stage_bytes, launch.activation_bytes, kControlBytes),
-          fmt::format("knob {}", knob), "fewer stages, a smaller k_chunk, or another target"};
+  return {
+      ErrorCode::kUsage,
+      fmt::format("expected at most {} bytes of shared memory a block, found {}: {} stages of {}, {} for activations, "
+                  "{} for control",
+                  limit, launch.smem_bytes, launch.stages, launch.stage_bytes, launch.activation_bytes, kControlBytes),
+      fmt::format("knob {}", knob), "fewer stages, a smaller k_chunk, or another target"};
 }
 
 }  // namespace
@@ -77,10 +79,12 @@ Status plan_launch(LoweringState& state) {
   const uint64_t smem = uint64_t{launch.stages} * launch.stage_bytes + launch.activation_bytes + kControlBytes;
   launch.smem_bytes = static_cast<uint32_t>(std::min<uint64_t>(smem, UINT32_MAX));
   if (budget > limit) {
-    return Error{ErrorCode::kUsage, fmt::format("expected at most {} bytes on {}, found {}", limit, target.name, budget),
+    return Error{ErrorCode::kUsage,
+                 fmt::format("expected at most {} bytes on {}, found {}", limit, target.name, budget),
                  "knob smem_bytes_per_block", ""};
   }
-  if (launch.smem_bytes > budget) return does_not_fit(launch, budget, config.pipelining_depth ? "pipelining_depth" : "tiling.gemv.k_chunk");
+  if (launch.smem_bytes > budget)
+    return does_not_fit(launch, budget, config.pipelining_depth ? "pipelining_depth" : "tiling.gemv.k_chunk");
   if (launch.copies_in_flight > launch.stages) {
     return Error{ErrorCode::kUsage,
                  fmt::format("expected at most {} copies in flight, the stages of the ring, found {}", launch.stages,

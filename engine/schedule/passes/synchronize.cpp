@@ -132,7 +132,8 @@ class Synchronizer {
       while (end < all.size() && writing_stage_[all[end].buffer] == producer) ++end;
       const bool implied = after_all_[stage].has(producer);
       record_order(stage, producer, {all.begin() + static_cast<long>(i), all.begin() + static_cast<long>(end)});
-      if (!implied) std::move(all.begin() + static_cast<long>(i), all.begin() + static_cast<long>(end), std::back_inserter(needed));
+      if (!implied)
+        std::move(all.begin() + static_cast<long>(i), all.begin() + static_cast<long>(end), std::back_inserter(needed));
       i = end;
     }
     return needed;

@@ -129,21 +129,36 @@ class Tiler {
     const bool combined = fused && group.ops.front() == GraphOp::kCombine;
     // The op that names the group is the first that is no prologue.
     switch (group.ops[normed || combined ? 1 : 0]) {
-      case GraphOp::kEmbed: return embed();
-      case GraphOp::kRmsNorm: return rms_norm();
-      case GraphOp::kQkv: return group.ops.back() == GraphOp::kKvAppend ? qkv_rope_append(normed) : qkv(normed);
-      case GraphOp::kRope: return rope();
-      case GraphOp::kKvAppend: return kv_append();
-      case GraphOp::kAttention: return attention();
-      case GraphOp::kCombine: return combine();
-      case GraphOp::kO: return output_projection(group);
-      case GraphOp::kResidual: return residual();
-      case GraphOp::kGate: return gate(group, normed);
-      case GraphOp::kUp: return up(normed);
-      case GraphOp::kSiluMul: return silu_mul();
-      case GraphOp::kDown: return down(group);
-      case GraphOp::kLmHead: return lm_head(normed);
-      case GraphOp::kArgmax: return argmax();
+      case GraphOp::kEmbed:
+        return embed();
+      case GraphOp::kRmsNorm:
+        return rms_norm();
+      case GraphOp::kQkv:
+        return group.ops.back() == GraphOp::kKvAppend ? qkv_rope_append(normed) : qkv(normed);
+      case GraphOp::kRope:
+        return rope();
+      case GraphOp::kKvAppend:
+        return kv_append();
+      case GraphOp::kAttention:
+        return attention();
+      case GraphOp::kCombine:
+        return combine();
+      case GraphOp::kO:
+        return output_projection(group);
+      case GraphOp::kResidual:
+        return residual();
+      case GraphOp::kGate:
+        return gate(group, normed);
+      case GraphOp::kUp:
+        return up(normed);
+      case GraphOp::kSiluMul:
+        return silu_mul();
+      case GraphOp::kDown:
+        return down(group);
+      case GraphOp::kLmHead:
+        return lm_head(normed);
+      case GraphOp::kArgmax:
+        return argmax();
     }
   }
 
@@ -193,7 +208,7 @@ class Tiler {
     emit_.begin_stage();
     for (const Slice& tile : row_pairs(pairs)) {
       const std::string label = fmt::format("{}[{}:{}]", name("qkv"), tile.begin, tile.begin + tile.count);
-      const abi::QkvParams p{tile.begin,          tile.count,       config_.hidden_size,  k_chunk(q_weight),
+      const abi::QkvParams p{tile.begin,       tile.count,           config_.hidden_size,  k_chunk(q_weight),
                              config_.head_dim, config_.q_head_count, config_.kv_head_count};
       if (normed) {
         const abi::NormQkvParams params{p.pair_begin, p.pair_count, p.k,        p.k_chunk,
@@ -244,8 +259,13 @@ class Tiler {
     emit_.begin_stage();
     for (uint32_t head = 0; head < config_.kv_head_count; ++head) {
       for (uint32_t split = 0; split < splits; ++split) {
-        const abi::AttentionParams params{head,  config_.q_head_count / config_.kv_head_count, config_.head_dim, split,
-                                          splits, knobs_.attention_kv_block,                    scale};
+        const abi::AttentionParams params{head,
+                                          config_.q_head_count / config_.kv_head_count,
+                                          config_.head_dim,
+                                          split,
+                                          splits,
+                                          knobs_.attention_kv_block,
+                                          scale};
         emit_.task(Opcode::kAttention, params,
                    {emit_.position(), values_.q, values_.k_cache, values_.v_cache, values_.partials},
                    fmt::format("{}[{},{}]", name("attention"), head, split));

@@ -258,6 +258,7 @@ TEST_CASE("a context is at least one position and at most the model's") {
     CHECK(oracle.error().code == ErrorCode::kUsage);
     CHECK(oracle.error().message.find("1 to 256") != std::string::npos);
   }
+  CHECK(Oracle::create_with_frequencies(checkpoint, 256, pool(), {1.0F}).error().code == ErrorCode::kUsage);
   const std::vector<uint32_t> full(256, 7);
   Oracle oracle = Oracle::create(checkpoint, 256, pool()).value();
   CHECK(oracle.forward_last(full).ok());

@@ -1,5 +1,6 @@
 #include "model/safetensors.h"
 
+#include "base/random.h"
 #include "unit/model/fixture.h"
 
 using namespace amk;
@@ -111,6 +112,29 @@ TEST_CASE("every cut of a valid file is refused") {
     CHECK_FALSE(open_text(std::string_view(whole).substr(0, size)).ok());
   }
   CHECK_FALSE(open_text(whole + "x").ok());
+}
+
+TEST_CASE("a file with any bytes overwritten is refused or read with every tensor inside it") {
+  TensorStore store;
+  store.add("a", {2, 2});
+  store.add("b", {3}, abi::Dtype::kF16);
+  const std::string whole = write_safetensors(store.views());
+  const TempDirectory directory;
+  Random random(20261122);
+  size_t refused = 0;
+  for (int round = 0; round < 2000; ++round) {
+    std::string broken = whole;
+    for (uint64_t flips = 1 + random.below(3); flips > 0; --flips) {
+      broken[random.below(broken.size())] = static_cast<char>(random.below(128));
+    }
+    const auto file = SafetensorsFile::open(directory.write("x.safetensors", broken));
+    refused += file.ok() ? 0U : 1U;
+    if (!file.ok()) continue;
+    uint64_t bytes = 0;
+    for (const auto& [name, view] : file->tensors()) bytes += view.data.size();
+    CHECK(bytes == 22);
+  }
+  CHECK(refused > 500);
 }
 
 TEST_CASE("data that is not aligned to its element is refused, not read") {

@@ -1,0 +1,312 @@
+#include "cli/arguments.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <cmath>
+#include <memory>
+
+#include "base/text.h"
+#include "cli/options.h"
+#include "cli/verbs/verbs.h"
+#include "model/checkpoint.h"
+#include "schedule/target.h"
+
+namespace amk::cli {
+namespace {
+
+using Action = std::function<Result<Exit>(Output&)>;
+
+// ---- values ---------------------------------------------------------------------------------------------------------
+
+/// An integer of [min, max], all of the text.
+CLI::Validator integer(uint64_t min, uint64_t max) {
+  const auto check = [min, max](std::string& text) {
+    uint64_t value = 0;
+    const char* end = text.data() + text.size();
+    const auto [stop, problem] = std::from_chars(text.data(), end, value);
+    if (problem == std::errc() && stop == end && value >= min && value <= max) return std::string();
+    return fmt::format("expected an integer from {} to {}, found '{}'", min, max, text);
+  };
+  return CLI::Validator(check, "", "integer");
+}
+
+CLI::Validator decimal() {
+  const auto check = [](std::string& text) {
+    double value = 0;
+    const char* end = text.data() + text.size();
+    const auto [stop, problem] = std::from_chars(text.data(), end, value);
+    if (problem == std::errc() && stop == end && std::isfinite(value)) return std::string();
+    return fmt::format("expected a number, found '{}'", text);
+  };
+  return CLI::Validator(check, "", "number");
+}
+
+CLI::Option* add_integer(CLI::App& app, const std::string& name, uint32_t& value, uint64_t min, const std::string& doc) {
+  return app.add_option(name, value, doc)->check(integer(min, UINT32_MAX))->type_name("N");
+}
+
+/// An optional integer: CLI11 converts, the callback remembers that it was given.
+void add_index(CLI::App& app, const std::string& name, std::optional<uint32_t>& value, const std::string& doc) {
+  app.add_option_function<uint32_t>(name, [&value](const uint32_t& given) { value = given; }, doc)
+      ->check(integer(0, UINT32_MAX - 1))
+      ->type_name("N");
+}
+
+void add_text(CLI::App& app, const std::string& name, std::optional<std::string>& value, const std::string& type,
+              const std::string& doc) {
+  app.add_option_function<std::string>(name, [&value](const std::string& given) { value = given; }, doc)
+      ->type_name(type);
+}
+
+// ---- options that verbs share ---------------------------------------------------------------------------------------
+
+/// One positional; that it is there is checked after unknown options have been reported.
+void add_source(CLI::App& app, const std::string& name, std::string& value, const std::string& doc) {
+  app.add_option(name, value, doc)->type_name("");
+}
+
+void add_schedule(CLI::App& app, ScheduleOptions& options) {
+  const std::string targets = join(schedule::target_names(), "|");
+  app.add_option("--gpu", options.gpu, "GPU the program is for: " + targets + "|auto (default auto: this machine's, else h100)")
+      ->type_name("TARGET");
+  add_integer(app, "--context", options.context, 1, "positions the KV caches hold (default: the model's, at most 2048)");
+  app.add_option("--schedule", options.schedule_file, "knobs as JSON; those left out keep their defaults")->type_name("FILE");
+  app.add_option("--set", options.sets, "one knob, as in pipelining_depth=8; repeatable; after --schedule")
+      ->type_name("KNOB=VALUE")
+      ->allow_extra_args(false);
+}
+
+void add_run(CLI::App& app, RunOptions& options, bool has_device = true) {
+  if (has_device) {
+    app.add_option("--device", options.device, "what runs the program: cpu|cuda|auto (default auto)")->type_name("DEVICE");
+  }
+  app.add_option("--threads", options.threads, "threads to use (default: every core)")
+      ->check(integer(1, 1024))
+      ->type_name("N");
+}
+
+// ---- verbs ----------------------------------------------------------------------------------------------------------
+
+Action declare_doctor(CLI::App&) {
+  return [](Output& output) { return doctor({}, output); };
+}
+
+Action declare_compile(CLI::App& app) {
+  auto options = std::make_shared<CompileOptions>();
+  add_source(app, "MODEL", options->model, "a checkpoint's directory, or a built-in model");
+  app.add_option("--out", options->out, "directory the bundle is put in (default .)")->type_name("DIR");
+  add_integer(app, "--positions", options->positions, 1, "positions compared with the oracle (default 16)");
+  app.add_option("--seed", options->seed, "seed of the tokens fed for that (default 1)")
+      ->check(integer(0, UINT64_MAX))
+      ->type_name("N");
+  app.add_option("--dump-passes", options->dump_passes, "write the program after each lowering pass here, as JSON")
+      ->type_name("DIR");
+  add_schedule(app, options->schedule);
+  add_run(app, options->run);
+  return [options](Output& output) { return compile(*options, output); };
+}
+
+Action declare_eval(CLI::App& app) {
+  auto options = std::make_shared<EvalOptions>();
+  add_source(app, "MODEL", options->model, "a checkpoint's directory, or a built-in model");
+  add_integer(app, "--positions", options->positions, 1, "positions compared with the oracle (default 16)");
+  app.add_option("--seed", options->seed, "seed of the tokens fed for that (default 1)")
+      ->check(integer(0, UINT64_MAX))
+      ->type_name("N");
+  app.add_option("--perplexity", options->perplexity_file, "a text whose perplexity is computed too, by program and oracle")
+      ->type_name("FILE");
+  add_schedule(app, options->schedule);
+  add_run(app, options->run);
+  return [options](Output& output) { return eval(*options, output); };
+}
+
+Action declare_generate(CLI::App& app) {
+  auto options = std::make_shared<GenerateOptions>();
+  add_source(app, "MODEL|BUNDLE", options->source, "a checkpoint's directory, a built-in model, or a bundle that compile wrote");
+  add_text(app, "--prompt", options->prompt, "TEXT", "text to continue");
+  add_text(app, "--prompt-ids", options->prompt_ids, "IDS", "token ids to continue, as in 1,2,3");
+  add_text(app, "--prompt-file", options->prompt_file, "FILE", "file with the text to continue; - is standard input");
+  app.add_flag("--no-special-tokens", options->no_special_tokens, "do not let the tokenizer add its own tokens to the prompt");
+  add_integer(app, "--max-tokens", options->max_tokens, 0, "tokens to generate at most (default 64)");
+  app.add_option("--temperature", options->temperature, "0 takes the best token, more takes chances (default 0)")
+      ->check(decimal())
+      ->type_name("X");
+  add_integer(app, "--top-k", options->top_k, 0, "draw among the K best; 0 is all (default 0)");
+  app.add_option("--top-p", options->top_p, "draw among the fewest that sum to P (default 1)")->check(decimal())->type_name("P");
+  app.add_option("--seed", options->seed, "seed of the draws (default 0)")->check(integer(0, UINT64_MAX))->type_name("N");
+  app.add_flag("--ignore-eos", options->ignore_eos, "go on after the model's stop tokens");
+  app.add_flag("--verify", options->verify, "compare every position with the oracle; exit 1 where they differ");
+  app.add_option("--logits", options->logits_file, "save the prompt's logits, float32 [positions, vocab], as 'logits'")
+      ->type_name("FILE.safetensors");
+  app.add_option("--weights", options->weights, "where a bundle's model is now (default: where it was)")->type_name("DIR");
+  add_schedule(app, options->schedule);
+  add_run(app, options->run);
+  return [options](Output& output) { return generate(*options, output); };
+}
+
+Action declare_validate(CLI::App& app) {
+  auto options = std::make_shared<ValidateOptions>();
+  add_source(app, "FILE|BUNDLE|MODEL", options->source, "a program's JSON, a bundle, or a model to lower");
+  add_schedule(app, options->schedule);
+  return [options](Output& output) { return validate(*options, output); };
+}
+
+Action declare_propose(CLI::App& app) {
+  auto options = std::make_shared<ProposeOptions>();
+  add_source(app, "MODEL", options->model, "a checkpoint's directory, or a built-in model");
+  add_integer(app, "--position", options->position, 0, "position whose latency is predicted (default 0)");
+  add_schedule(app, options->schedule);
+  add_run(app, options->run, false);
+  return [options](Output& output) { return propose(*options, output); };
+}
+
+Action declare_inspect(CLI::App& app) {
+  auto options = std::make_shared<InspectOptions>();
+  add_source(app, "MODEL|BUNDLE|FILE", options->source, "a model to lower, a bundle, or a program's JSON");
+  add_integer(app, "--position", options->position, 0, "position whose latency is predicted (default 0)");
+  add_index(app, "--level", options->level, "list the tasks of this level");
+  add_index(app, "--sm", options->sm, "list the queue of this SM");
+  add_index(app, "--task", options->task, "show this task");
+  add_schedule(app, options->schedule);
+  return [options](Output& output) { return inspect(*options, output); };
+}
+
+struct Verb {
+  const char* name;
+  const char* doc;
+  const char* example;
+  Action (*declare)(CLI::App&);
+};
+
+constexpr Verb kVerbs[] = {
+    {"doctor", "What this machine has, and what will work on it", "amk doctor", declare_doctor},
+    {"compile", "Compile a model into a validated, verified bundle",
+     "amk compile models/shakespeare-llama-3m --gpu h100 --out build", declare_compile},
+    {"eval", "Say whether a schedule is valid, correct and how fast",
+     "amk eval synthetic:smollm2-135m --set pipelining_depth=8 --json", declare_eval},
+    {"generate", "Continue a prompt", "amk generate models/shakespeare-llama-3m --prompt ROMEO: --max-tokens 64 --verify",
+     declare_generate},
+    {"validate", "Prove a program safe, or say everything that is wrong with it",
+     "amk validate build/shakespeare-llama-3m.h100.amk/program.json", declare_validate},
+    {"propose", "The knobs of a schedule, and what turning each is predicted to do", "amk propose toy --gpu a100",
+     declare_propose},
+    {"inspect", "A program in words: levels, tasks, bytes, critical path", "amk inspect toy-2l --level 3", declare_inspect},
+};
+
+// ---- parsing --------------------------------------------------------------------------------------------------------
+
+struct Grammar {
+  CLI::App app{"AMK: a Llama checkpoint as one persistent GPU kernel, validated before it runs and verified against an oracle."};
+  std::vector<Action> actions;
+  std::vector<CLI::App*> verbs;
+  bool json = false;
+  bool quiet = false;
+};
+
+void declare(Grammar& grammar) {
+  CLI::App& app = grammar.app;
+  app.name("amk");
+  app.set_version_flag("--version", std::string("amk ") + AMK_VERSION);
+  app.require_subcommand(0, 1);
+  app.allow_extras();
+  app.footer("amk VERB --help explains a verb. Exit codes: 0 done, 1 the verdict is negative, 2 usage, 3 unsupported or bad "
+             "input, 4 internal error.");
+  for (const Verb& verb : kVerbs) {
+    CLI::App* sub = app.add_subcommand(verb.name, verb.doc);
+    sub->allow_extras();
+    sub->footer(std::string("Example: ") + verb.example);
+    grammar.actions.push_back(verb.declare(*sub));
+    grammar.verbs.push_back(sub);
+    sub->add_flag("--json", grammar.json, "print one JSON document, and nothing else, on stdout");
+    sub->add_flag("--quiet", grammar.quiet, "no notes and no progress on stderr");
+  }
+}
+
+std::vector<std::string> option_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
+std::string_view as_view(const std::string& text) { return text; }
+
+Error unknown_option(const CLI::App& app, const std::string& given, const std::string& verb) {
+  const std::string name = given.substr(0, given.find('='));
+  const std::vector<std::string> names = option_names(app);
+  std::vector<std::string_view> views;
+  for (const std::string& known : names) views.push_back(as_view(known));
+  return {ErrorCode::kUsage, fmt::format("expected an option of {}, found '{}'{}", verb, name, did_you_mean(name, views)),
+          "", fmt::format("{} --help lists them", verb)};
+}
+
+Status check_extras(const CLI::App& app, const std::string& verb) {
+  const std::vector<std::string> extras = app.remaining();
+  for (const std::string& extra : extras) {
+    if (extra.starts_with("-") && extra != "-") return unknown_option(app, extra, verb);
+  }
+  if (extras.empty()) return {};
+  return Error{ErrorCode::kUsage, fmt::format("expected nothing more, found '{}'", extras.front()), "",
+               fmt::format("{} --help shows what it takes", verb)};
+}
+
+Status check_positional(const CLI::App& app, const std::string& verb) {
+  for (const CLI::Option* option : app.get_options()) {
+    if (!option->get_positional() || option->count() > 0) continue;
+    return Error{ErrorCode::kUsage, fmt::format("expected {}, found nothing", option->get_name(true)), verb,
+                 fmt::format("{} --help has an example; built-in models: {}", verb, join(model::builtin_models()))};
+  }
+  return {};
+}
+
+Error no_verb(const CLI::App& app) {
+  std::vector<std::string_view> names;
+  for (const Verb& verb : kVerbs) names.emplace_back(verb.name);
+  const std::string hint = fmt::format("verbs are {}; amk --help says what they do", join(names));
+  const std::vector<std::string> extras = app.remaining();
+  if (extras.empty()) return {ErrorCode::kUsage, "expected a verb, found nothing", "", hint};
+  if (extras.front().starts_with("-")) return unknown_option(app, extras.front(), "amk");
+  return {ErrorCode::kUsage,
+          fmt::format("expected a verb, found '{}'{}", extras.front(), did_you_mean(extras.front(), names)), "", hint};
+}
+
+Result<Request> request_of(const Grammar& grammar) {
+  for (size_t i = 0; i < grammar.verbs.size(); ++i) {
+    if (!grammar.verbs[i]->parsed()) continue;
+    const std::string verb = fmt::format("amk {}", kVerbs[i].name);
+    AMK_TRY(check_extras(grammar.app, "amk"));
+    AMK_TRY(check_extras(*grammar.verbs[i], verb));
+    AMK_TRY(check_positional(*grammar.verbs[i], verb));
+    return Request{"", grammar.actions[i], grammar.quiet};
+  }
+  return no_verb(grammar.app);
+}
+
+}  // namespace
+
+bool wants_json(int argc, const char* const* argv) {
+  for (int i = 1; i < argc; ++i) {
+    if (std::string_view(argv[i]) == "--json") return true;
+  }
+  return false;
+}
+
+Result<Request> parse_arguments(int argc, const char* const* argv) {
+  Grammar grammar;
+  declare(grammar);
+  try {
+    grammar.app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return Request{grammar.app.help(), {}, false};
+  } catch (const CLI::CallForVersion& version) {
+    return Request{std::string(version.what()) + "\n", {}, false};
+  } catch (const CLI::ParseError& problem) {
+    return Error{ErrorCode::kUsage, problem.what(), "", "amk --help, or amk VERB --help"};
+  }
+  return request_of(grammar);
+}
+
+}  // namespace amk::cli

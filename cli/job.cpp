@@ -1,0 +1,121 @@
+#include "cli/job.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "base/files.h"
+#include "base/text.h"
+#include "cli/gpu_probe.h"
+#include "eval/bundle.h"
+#include "schedule/lowering.h"
+#include "schedule/model_graph.h"
+#include "schedule/program_json.h"
+#include "schedule/schedule_config_json.h"
+#include "schedule/target.h"
+
+namespace amk::cli {
+namespace {
+
+constexpr uint64_t kScheduleBytesMax = 64ULL << 20;
+constexpr uint64_t kProgramBytesMax = 4ULL << 30;
+constexpr const char* kTargetWithoutGpu = "h100";
+
+Result<const abi::TargetInfo*> choose_target(const std::string& gpu, std::vector<std::string>& notes) {
+  if (!gpu.empty() && gpu != "auto") {
+    Result<const abi::TargetInfo*> target = schedule::find_target(gpu);
+    if (target) return *target;
+    Error error = target.error();
+    error.location = "--gpu";
+    error.hint += ", or auto";
+    return error;
+  }
+  const GpuProbe probe = probe_gpus();
+  for (const Gpu& found : probe.gpus) {
+    if (found.target == nullptr) continue;
+    notes.push_back(fmt::format("--gpu auto: {}, this machine's {}", found.target->name, found.name));
+    return found.target;
+  }
+  const std::string why =
+      probe.gpus.empty() ? probe.problem
+                         : fmt::format("{} ({} SMs, sm_{}) is none of the targets", probe.gpus.front().name,
+                                       probe.gpus.front().sms, probe.gpus.front().sm);
+  notes.push_back(fmt::format("--gpu auto: {}, because {}", kTargetWithoutGpu, why));
+  return schedule::find_target(kTargetWithoutGpu);
+}
+
+Status apply_set(schedule::ScheduleConfig& config, const std::string& set) {
+  const size_t equals = set.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    return Error{ErrorCode::kUsage, fmt::format("expected KNOB=VALUE, found '{}'", set), "--set",
+                 "for example --set pipelining_depth=8; amk propose lists the knobs"};
+  }
+  const std::string_view text = set;
+  return schedule::set_knob(config, text.substr(0, equals), text.substr(equals + 1));
+}
+
+Result<schedule::ScheduleConfig> read_config(const ScheduleOptions& options) {
+  schedule::ScheduleConfig config;
+  if (!options.schedule_file.empty()) {
+    AMK_ASSIGN_OR_RETURN(const std::string text, read_file(options.schedule_file, kScheduleBytesMax));
+    AMK_ASSIGN_OR_RETURN(config, schedule::config_from_json(text, options.schedule_file));
+  }
+  for (const std::string& set : options.sets) AMK_TRY(apply_set(config, set));
+  return config;
+}
+
+Result<schedule::Program> read_program_file(const std::filesystem::path& path) {
+  AMK_ASSIGN_OR_RETURN(const std::string text, read_file(path, kProgramBytesMax));
+  return schedule::program_from_json(text, path.string());
+}
+
+}  // namespace
+
+Status check_device(const std::string& device) {
+  static constexpr std::array<std::string_view, 3> kDevices = {"cpu", "cuda", "auto"};
+  if (device.empty() || device == "auto" || device == "cpu") return {};
+  if (device == "cuda") {
+    return Error{ErrorCode::kUnsupported, "expected cpu, found cuda: this build runs programs on the CPU only",
+                 "--device", "leave --device out; --gpu chooses the GPU that the program is compiled for"};
+  }
+  return Error{ErrorCode::kUsage,
+               fmt::format("expected one of {}, found '{}'{}", join(kDevices), device, did_you_mean(device, kDevices)),
+               "--device", ""};
+}
+
+Result<Job> prepare(const std::string& model, const ScheduleOptions& options) {
+  std::vector<std::string> notes;
+  AMK_ASSIGN_OR_RETURN(schedule::ScheduleConfig config, read_config(options));
+  AMK_ASSIGN_OR_RETURN(const abi::TargetInfo* target, choose_target(options.gpu, notes));
+  AMK_ASSIGN_OR_RETURN(model::Checkpoint checkpoint, model::Checkpoint::open(model));
+  const uint32_t context =
+      options.context != 0 ? options.context : schedule::default_context(checkpoint.config());
+  return Job{std::move(checkpoint), target, std::move(config), context, std::move(notes)};
+}
+
+Result<schedule::Program> lower(const Job& job) {
+  const schedule::ModelGraph graph = schedule::build_graph(job.checkpoint);
+  return schedule::lower({&graph, job.target, job.config, job.context});
+}
+
+Status refuse_schedule_options(const ScheduleOptions& options, const std::string& source) {
+  if (!options.any()) return {};
+  return Error{ErrorCode::kUsage, "expected no --gpu, --context, --schedule or --set beside a program that is compiled",
+               source, "compile the model again to change its schedule"};
+}
+
+Result<schedule::Program> read_program(const std::string& source, const ScheduleOptions& options,
+                                       std::vector<std::string>& notes) {
+  std::error_code ignored;
+  const bool bundle = eval::is_bundle(source);
+  if (bundle || std::filesystem::is_regular_file(source, ignored)) {
+    AMK_TRY(refuse_schedule_options(options, source));
+    const std::filesystem::path path(source);
+    return read_program_file(bundle ? path / "program.json" : path);
+  }
+  AMK_ASSIGN_OR_RETURN(const Job job, prepare(source, options));
+  notes.insert(notes.end(), job.notes.begin(), job.notes.end());
+  return lower(job);
+}
+
+}  // namespace amk::cli

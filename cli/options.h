@@ -1,0 +1,86 @@
+// What the command line says, as plain structs: the verbs take these and never see the parser.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace amk::cli {
+
+/// Which schedule for which GPU, and where it runs. Empty strings: not given.
+struct ScheduleOptions {
+  std::string gpu;            ///< --gpu: a target, or "auto"
+  uint32_t context = 0;       ///< --context: positions; 0: the model's default
+  std::string schedule_file;  ///< --schedule: knobs as JSON
+  std::vector<std::string> sets;  ///< --set: "knob=value", after the file, in order
+  [[nodiscard]] bool any() const { return !gpu.empty() || context != 0 || !schedule_file.empty() || !sets.empty(); }
+};
+
+struct RunOptions {
+  std::string device;    ///< --device: "cpu", "cuda" or "auto"
+  uint32_t threads = 0;  ///< --threads; 0: every core
+};
+
+struct DoctorOptions {};
+
+struct CompileOptions {
+  std::string model;
+  ScheduleOptions schedule;
+  RunOptions run;
+  std::string out = ".";
+  std::string dump_passes;  ///< a directory; empty: no dump
+  uint32_t positions = 16;
+  uint64_t seed = 1;
+};
+
+struct EvalOptions {
+  std::string model;
+  ScheduleOptions schedule;
+  RunOptions run;
+  uint32_t positions = 16;
+  uint64_t seed = 1;
+  std::string perplexity_file;  ///< empty: none
+};
+
+struct GenerateOptions {
+  std::string source;  ///< a model or a bundle
+  ScheduleOptions schedule;
+  RunOptions run;
+  std::string weights;  ///< where a bundle's model is now
+  std::optional<std::string> prompt;
+  std::optional<std::string> prompt_ids;
+  std::optional<std::string> prompt_file;
+  bool no_special_tokens = false;
+  uint32_t max_tokens = 64;
+  double temperature = 0;
+  uint32_t top_k = 0;
+  double top_p = 1;
+  uint64_t seed = 0;
+  bool ignore_eos = false;
+  bool verify = false;
+  std::string logits_file;  ///< empty: none
+};
+
+struct ValidateOptions {
+  std::string source;  ///< a program's JSON, a bundle or a model
+  ScheduleOptions schedule;
+};
+
+struct ProposeOptions {
+  std::string model;
+  ScheduleOptions schedule;
+  RunOptions run;
+  uint32_t position = 0;
+};
+
+struct InspectOptions {
+  std::string source;  ///< a model, a bundle or a program's JSON
+  ScheduleOptions schedule;
+  uint32_t position = 0;
+  std::optional<uint32_t> level;
+  std::optional<uint32_t> sm;
+  std::optional<uint32_t> task;
+};
+
+}  // namespace amk::cli

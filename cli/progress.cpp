@@ -1,0 +1,85 @@
+#include "cli/progress.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <mutex>
+#include <string>
+#include <thread>
+
+namespace amk::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::seconds kQuietAtFirst{1};
+constexpr std::chrono::milliseconds kEvery{200};
+constexpr const char* kClearLine = "\r\033[K";
+
+}  // namespace
+
+/// A thread of its own redraws the line, so that it moves while the work does not report.
+struct Progress::State {
+  std::mutex mutex;
+  std::condition_variable wake;
+  std::string what;
+  uint32_t done = 0;
+  uint32_t of = 0;
+  bool stopping = false;
+  bool shown = false;
+  Clock::time_point start = Clock::now();
+  std::thread thread;
+
+  void draw() {
+    const std::chrono::duration<double> elapsed = Clock::now() - start;
+    const std::string share = of == 0 ? "" : fmt::format(" {}/{}", done, of);
+    fmt::print(stderr, "{}amk: {}{}, {:.0f} s", kClearLine, what, share, elapsed.count());
+    std::fflush(stderr);
+    shown = true;
+  }
+
+  void run() {
+    std::unique_lock lock(mutex);
+    wake.wait_for(lock, kQuietAtFirst, [&] { return stopping; });
+    while (!stopping) {
+      draw();
+      wake.wait_for(lock, kEvery, [&] { return stopping; });
+    }
+    if (shown) {
+      fmt::print(stderr, "{}", kClearLine);
+      std::fflush(stderr);
+    }
+  }
+};
+
+Progress::Progress(const Output& output) {
+  if (output.quiet() || isatty(STDERR_FILENO) == 0) return;
+  state_ = std::make_unique<State>();
+  state_->what = "working";
+  state_->thread = std::thread([state = state_.get()] { state->run(); });
+}
+
+Progress::~Progress() { stop(); }
+
+void Progress::step(std::string_view what, uint32_t done, uint32_t of) {
+  if (!state_) return;
+  const std::lock_guard lock(state_->mutex);
+  state_->what = what;
+  state_->done = done;
+  state_->of = of;
+}
+
+void Progress::stop() {
+  if (!state_) return;
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->stopping = true;
+  }
+  state_->wake.notify_all();
+  state_->thread.join();
+  state_.reset();
+}
+
+}  // namespace amk::cli

@@ -1,0 +1,220 @@
+// amk propose: the knobs of a schedule, and what turning each is predicted to do.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "cli/job.h"
+#include "cli/progress.h"
+#include "cli/search_space.h"
+#include "cli/table.h"
+#include "cli/verbs/verbs.h"
+#include "cli/verdict_text.h"
+#include "eval/evaluate.h"
+#include "schedule/cost_model.h"
+#include "schedule/lowering.h"
+#include "schedule/model_graph.h"
+#include "schedule/schedule_config_json.h"
+
+namespace amk::cli {
+namespace {
+
+/// One knob turned to one value.
+struct Proposal {
+  std::string knob;
+  std::string value;
+  std::optional<double> latency_us;  ///< predicted; none where the schedule was refused
+  std::string refusal;
+  std::string schedule_id;
+};
+
+struct Incumbent {
+  schedule::Prediction prediction;
+  std::string schedule_id;
+  size_t tasks = 0;
+};
+
+/// Lowers, validates and predicts; a schedule that is refused says why.
+void try_out(const Job& job, const schedule::ModelGraph& graph, uint32_t position, Proposal& proposal) {
+  schedule::ScheduleConfig config = job.config;
+  if (const Status set = schedule::set_knob(config, proposal.knob, proposal.value); !set) {
+    proposal.refusal = set.error().message;
+    return;
+  }
+  const schedule::LowerRequest request{&graph, job.target, config, job.context};
+  proposal.schedule_id = schedule::schedule_id(request);
+  Result<schedule::Program> program = schedule::lower(request);
+  if (!program) {
+    proposal.refusal = program.error().text();
+    return;
+  }
+  const validator::Validation validation = validator::validate(std::move(*program));
+  if (!validation.validated) {
+    proposal.refusal = validation.findings.empty() ? validator::outcome_name(validation.outcome)
+                                                   : validator::describe(validation.findings.front(), *validation.program);
+    return;
+  }
+  proposal.latency_us = schedule::predict(validation.validated->program(), *job.target, position).latency_us;
+}
+
+std::vector<Proposal> neighbours(const std::vector<Knob>& knobs) {
+  std::vector<Proposal> out;
+  for (const Knob& knob : knobs) {
+    for (const std::string& value : knob.neighbours) out.push_back({knob.path, value, {}, "", ""});
+  }
+  return out;
+}
+
+/// Fastest first; those without a latency last, in the order of the knobs.
+void rank(std::vector<Proposal>& proposals) {
+  std::stable_sort(proposals.begin(), proposals.end(), [](const Proposal& a, const Proposal& b) {
+    if (a.latency_us.has_value() != b.latency_us.has_value()) return a.latency_us.has_value();
+    return a.latency_us && *a.latency_us < *b.latency_us;
+  });
+}
+
+// ---- JSON -----------------------------------------------------------------------------------------------------------
+
+Json knob_json(const Knob& knob) {
+  const bool integer = knob.type == "integer";
+  return {{"knob", knob.path},
+          {"type", knob.type},
+          {"default", Json::parse(knob.default_value)},
+          {"present", Json::parse(knob.present)},
+          {"min", integer ? Json(knob.min) : Json(nullptr)},
+          {"max", integer ? Json(knob.max) : Json(nullptr)},
+          {"step", integer ? Json(knob.step) : Json(nullptr)},
+          {"unit", integer ? Json(knob.unit) : Json(nullptr)},
+          {"values", integer ? Json(nullptr) : Json(knob.names)},
+          {"auto", knob.has_auto ? Json(knob.auto_doc) : Json(nullptr)},
+          {"pass", knob.pass},
+          {"meaning", knob.doc}};
+}
+
+Json proposal_json(const Proposal& proposal, double incumbent_us) {
+  const bool predicted = proposal.latency_us.has_value();
+  return {{"knob", proposal.knob},
+          {"value", Json::parse(proposal.value)},
+          {"latency_us", predicted ? json_number(*proposal.latency_us) : Json(nullptr)},
+          {"latency_kind", predicted ? Json("predicted") : Json(nullptr)},
+          {"change_pct", predicted ? json_number(100 * (*proposal.latency_us / incumbent_us - 1)) : Json(nullptr)},
+          {"schedule_id", proposal.schedule_id.empty() ? Json(nullptr) : Json(proposal.schedule_id)},
+          {"refused", predicted ? Json(nullptr) : Json(proposal.refusal)}};
+}
+
+Json document(const Job& job, const Incumbent& incumbent, const ProposeOptions& options, const std::vector<Knob>& knobs,
+              const std::vector<Proposal>& proposals) {
+  const schedule::Prediction& prediction = incumbent.prediction;
+  Json space = Json::array();
+  for (const Knob& knob : knobs) space.push_back(knob_json(knob));
+  Json tried = Json::array();
+  for (const Proposal& proposal : proposals) tried.push_back(proposal_json(proposal, prediction.latency_us));
+  return {{"model", job.checkpoint.name()},
+          {"gpu", job.target->name},
+          {"context", job.context},
+          {"incumbent",
+           {{"schedule", Json::parse(schedule::config_to_json(job.config))},
+            {"schedule_id", incumbent.schedule_id},
+            {"tasks", incumbent.tasks},
+            {"latency_us", json_number(prediction.latency_us)},
+            {"latency_kind", "predicted"},
+            {"position", options.position},
+            {"floor_us", json_number(prediction.floor_us)},
+            {"wait_us", json_number(prediction.wait_us)},
+            {"stream_us", json_number(prediction.stream_us)},
+            {"bottleneck", prediction.bottleneck()},
+            {"levels", prediction.levels}}},
+          {"knobs", std::move(space)},
+          {"proposals", std::move(tried)},
+          {"notes", job.notes}};
+}
+
+// ---- words ----------------------------------------------------------------------------------------------------------
+
+std::string range_words(const Knob& knob) {
+  if (knob.type != "integer") return fmt::format("{}", fmt::join(knob.names, " | "));
+  return fmt::format("{}..{}{} {}{}", knob.min, knob.max, knob.step == 1 ? "" : fmt::format(" by {}", knob.step), knob.unit,
+                     knob.has_auto ? " | auto" : "");
+}
+
+std::string incumbent_text(const Job& job, const Incumbent& incumbent, uint32_t position) {
+  const schedule::Prediction& prediction = incumbent.prediction;
+  Facts facts;
+  facts.add("incumbent", fmt::format("{} on {}, context {}: schedule {}, {} tasks", job.checkpoint.name(), job.target->name, job.context,
+                                     incumbent.schedule_id, grouped(incumbent.tasks)));
+  facts.add("latency", fmt::format("{:.1f} us predicted at position {} (floor {:.1f} us)", prediction.latency_us, position, prediction.floor_us));
+  facts.add("bottleneck", fmt::format("{}: the critical path waits {:.1f} us and streams {:.1f} us, over {} levels", prediction.bottleneck(),
+                                      prediction.wait_us, prediction.stream_us, prediction.levels));
+  facts.add("schedule", schedule::config_to_json(job.config));
+  return facts.text();
+}
+
+std::string knobs_text(const std::vector<Knob>& knobs) {
+  std::string out = "\nKnobs\n";
+  for (const Knob& knob : knobs) {
+    out += fmt::format("{} = {} (default {}; pass {})\n  {}\n", knob.path, knob.present, knob.default_value, knob.pass, knob.doc);
+    if (knob.has_auto) out += fmt::format("  auto: {}\n", knob.auto_doc);
+    out += fmt::format("  values: {}\n", range_words(knob));
+  }
+  return out;
+}
+
+std::string proposals_text(const std::vector<Proposal>& proposals, double incumbent_us) {
+  Table table({{"latency", Align::kRight}, {"change", Align::kRight}, {"knob"}, {"value"}});
+  std::string refused;
+  for (const Proposal& proposal : proposals) {
+    if (!proposal.latency_us) {
+      refused += fmt::format("  {}={}: {}\n", proposal.knob, proposal.value, proposal.refusal);
+      continue;
+    }
+    table.add({fmt::format("{:.1f} us", *proposal.latency_us), fmt::format("{:+.1f}%", 100 * (*proposal.latency_us / incumbent_us - 1)),
+               proposal.knob, proposal.value});
+  }
+  std::string out = "\nOne knob turned (predicted, not measured)\n" + table.text();
+  if (!refused.empty()) out += "\nRefused\n" + refused;
+  return out;
+}
+
+}  // namespace
+
+Result<Exit> propose(const ProposeOptions& options, Output& output) {
+  AMK_ASSIGN_OR_RETURN(const Job job, prepare(options.model, options.schedule));
+  if (options.position >= job.context) {
+    return Error{ErrorCode::kUsage, fmt::format("expected a position below {}, the context, found {}", job.context, options.position),
+                 "--position", ""};
+  }
+  Progress progress(output);
+  progress.step("the incumbent");
+  const schedule::ModelGraph graph = schedule::build_graph(job.checkpoint);
+  AMK_ASSIGN_OR_RETURN(schedule::Program program, schedule::lower({&graph, job.target, job.config, job.context}));
+  const validator::Validation validation = validator::validate(std::move(program));
+  if (!validation.validated) {
+    progress.stop();
+    return report_refusal(eval::verdict_of(validation), output);
+  }
+  const schedule::Program& accepted = validation.validated->program();
+  const Incumbent incumbent{schedule::predict(accepted, *job.target, options.position), accepted.meta.schedule_id, accepted.tasks.size()};
+
+  const std::vector<Knob> knobs = search_space(job.config);
+  std::vector<Proposal> proposals = neighbours(knobs);
+  ThreadPool pool(options.run.threads);
+  std::atomic<size_t> next{0};
+  pool.run_on_all([&](size_t) {
+    for (size_t i = next++; i < proposals.size(); i = next++) {
+      progress.step("trying neighbours", static_cast<uint32_t>(i), static_cast<uint32_t>(proposals.size()));
+      try_out(job, graph, options.position, proposals[i]);
+    }
+  });
+  rank(proposals);
+  progress.stop();
+  if (output.json()) output.document(document(job, incumbent, options, knobs, proposals));
+  for (const std::string& note : job.notes) output.note(note);
+  output.text(incumbent_text(job, incumbent, options.position) + knobs_text(knobs) +
+              proposals_text(proposals, incumbent.prediction.latency_us));
+  return Exit::kDone;
+}
+
+}  // namespace amk::cli

@@ -1,0 +1,19 @@
+// Every verb: a function from its options to what is printed and how the program ends.
+#pragma once
+
+#include "base/result.h"
+#include "cli/exit_code.h"
+#include "cli/options.h"
+#include "cli/output.h"
+
+namespace amk::cli {
+
+Result<Exit> doctor(const DoctorOptions& options, Output& output);
+Result<Exit> compile(const CompileOptions& options, Output& output);
+Result<Exit> eval(const EvalOptions& options, Output& output);
+Result<Exit> generate(const GenerateOptions& options, Output& output);
+Result<Exit> validate(const ValidateOptions& options, Output& output);
+Result<Exit> propose(const ProposeOptions& options, Output& output);
+Result<Exit> inspect(const InspectOptions& options, Output& output);
+
+}  // namespace amk::cli

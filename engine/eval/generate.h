@@ -1,0 +1,57 @@
+// Text generation by a validated program: ingest the prompt, then choose token after token.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/thread_pool.h"
+#include "eval/sampler.h"
+#include "model/checkpoint.h"
+#include "validator/validator.h"
+
+namespace amk::eval {
+
+struct GenerateRequest {
+  const model::Checkpoint* checkpoint = nullptr;
+  const validator::ValidatedProgram* program = nullptr;
+  std::vector<uint32_t> prompt;  ///< at least one token
+  uint32_t max_tokens = 64;
+  Sampling sampling;
+  std::vector<uint32_t> stop_ids;  ///< generation ends before one of these
+  bool verify = false;             ///< compare every position's logits and every greedy choice with the oracle
+  bool keep_prompt_logits = false;
+  std::function<void(uint32_t token)> on_token;  ///< each generated token, as soon as it is chosen
+};
+
+enum class StopReason : uint8_t { kStopToken, kLength, kContext };
+[[nodiscard]] const char* stop_reason_name(StopReason reason);  ///< "eos", "length", "context"
+
+/// What --verify found.
+struct Agreement {
+  uint32_t positions = 0;  ///< compared: prompt and generated
+  double max_abs_err = 0;
+  double tolerance = 0;
+  uint32_t different_tokens = 0;  ///< greedy choices other than the oracle's, near ties excepted
+  [[nodiscard]] bool agrees() const { return different_tokens == 0 && max_abs_err <= tolerance; }
+};
+
+struct Generation {
+  std::vector<uint32_t> tokens;  ///< generated, without the stop token
+  StopReason stop_reason = StopReason::kLength;
+  double prompt_seconds = 0;
+  double decode_seconds = 0;         ///< without the oracle's time
+  std::vector<float> prompt_logits;  ///< [prompt.size(), vocab] when asked for
+  std::optional<Agreement> agreement;
+
+  /// Generated tokens per second of decoding; 0 when nothing was generated.
+  [[nodiscard]] double tokens_per_second() const;
+};
+
+/// kUsage: an empty or too long prompt, a token outside the vocabulary, bad sampling.
+Result<Generation> generate(const GenerateRequest& request, ThreadPool& pool);
+
+}  // namespace amk::eval
