@@ -43,36 +43,43 @@ CLI::Validator decimal() {
   return CLI::Validator(check, "", "number");
 }
 
-CLI::Option* add_integer(CLI::App& app, const std::string& name, uint32_t& value, uint64_t min, const std::string& doc) {
+CLI::Option* add_integer(CLI::App& app, const std::string& name, uint32_t& value, uint64_t min,
+                         const std::string& doc) {
   return app.add_option(name, value, doc)->check(integer(min, UINT32_MAX))->type_name("N");
 }
 
 /// An optional integer: CLI11 converts, the callback remembers that it was given.
 void add_index(CLI::App& app, const std::string& name, std::optional<uint32_t>& value, const std::string& doc) {
-  app.add_option_function<uint32_t>(name, [&value](const uint32_t& given) { value = given; }, doc)
+  app.add_option_function<uint32_t>(
+         name, [&value](const uint32_t& given) { value = given; }, doc)
       ->check(integer(0, UINT32_MAX - 1))
       ->type_name("N");
 }
 
 void add_text(CLI::App& app, const std::string& name, std::optional<std::string>& value, const std::string& type,
               const std::string& doc) {
-  app.add_option_function<std::string>(name, [&value](const std::string& given) { value = given; }, doc)
+  app.add_option_function<std::string>(
+         name, [&value](const std::string& given) { value = given; }, doc)
       ->type_name(type);
 }
 
 // ---- options that verbs share ---------------------------------------------------------------------------------------
 
-/// One positional; that it is there is checked after unknown options have been reported.
 void add_source(CLI::App& app, const std::string& name, std::string& value, const std::string& doc) {
-  app.add_option(name, value, doc)->type_name("");
+  app.add_option(name, value, doc)->type_name("")->required();
 }
 
 void add_schedule(CLI::App& app, ScheduleOptions& options) {
-  const std::string targets = join(schedule::target_names(), "|");
-  app.add_option("--gpu", options.gpu, "GPU the program is for: " + targets + "|auto (default auto: this machine's, else h100)")
+  app.add_option("--gpu", options.gpu, "GPU the program is for, or auto: this machine's, else h100 (default auto)")
       ->type_name("TARGET");
-  add_integer(app, "--context", options.context, 1, "positions the KV caches hold (default: the model's, at most 2048)");
-  app.add_option("--schedule", options.schedule_file, "knobs as JSON; those left out keep their defaults")->type_name("FILE");
+  add_integer(app, "--context", options.context, 1,
+              "positions the KV caches hold (default: the model's, at most 2048)");
+  app.add_option("--rope-frequencies", options.rope_frequencies,
+                 "float32, as transformers' from_pretrained keeps them (default), or stored: rounded to the weights' "
+                 "dtype, as model.to(dtype) leaves them")
+      ->type_name("PRECISION");
+  app.add_option("--schedule", options.schedule_file, "knobs as JSON; those left out keep their defaults")
+      ->type_name("FILE");
   app.add_option("--set", options.sets, "one knob, as in pipelining_depth=8; repeatable; after --schedule")
       ->type_name("KNOB=VALUE")
       ->allow_extra_args(false);
@@ -80,7 +87,8 @@ void add_schedule(CLI::App& app, ScheduleOptions& options) {
 
 void add_run(CLI::App& app, RunOptions& options, bool has_device = true) {
   if (has_device) {
-    app.add_option("--device", options.device, "what runs the program: cpu|cuda|auto (default auto)")->type_name("DEVICE");
+    app.add_option("--device", options.device, "what runs the program: cpu|cuda|auto (default auto)")
+        ->type_name("DEVICE");
   }
   app.add_option("--threads", options.threads, "threads to use (default: every core)")
       ->check(integer(1, 1024))
@@ -115,7 +123,8 @@ Action declare_eval(CLI::App& app) {
   app.add_option("--seed", options->seed, "seed of the tokens fed for that (default 1)")
       ->check(integer(0, UINT64_MAX))
       ->type_name("N");
-  app.add_option("--perplexity", options->perplexity_file, "a text whose perplexity is computed too, by program and oracle")
+  app.add_option("--perplexity", options->perplexity_file,
+                 "a text whose perplexity is computed too, by program and oracle")
       ->type_name("FILE");
   add_schedule(app, options->schedule);
   add_run(app, options->run);
@@ -124,23 +133,30 @@ Action declare_eval(CLI::App& app) {
 
 Action declare_generate(CLI::App& app) {
   auto options = std::make_shared<GenerateOptions>();
-  add_source(app, "MODEL|BUNDLE", options->source, "a checkpoint's directory, a built-in model, or a bundle that compile wrote");
+  add_source(app, "MODEL|BUNDLE", options->source,
+             "a checkpoint's directory, a built-in model, or a bundle that compile wrote");
   add_text(app, "--prompt", options->prompt, "TEXT", "text to continue");
   add_text(app, "--prompt-ids", options->prompt_ids, "IDS", "token ids to continue, as in 1,2,3");
   add_text(app, "--prompt-file", options->prompt_file, "FILE", "file with the text to continue; - is standard input");
-  app.add_flag("--no-special-tokens", options->no_special_tokens, "do not let the tokenizer add its own tokens to the prompt");
+  app.add_flag("--no-special-tokens", options->no_special_tokens,
+               "do not let the tokenizer add its own tokens to the prompt");
   add_integer(app, "--max-tokens", options->max_tokens, 0, "tokens to generate at most (default 64)");
   app.add_option("--temperature", options->temperature, "0 takes the best token, more takes chances (default 0)")
       ->check(decimal())
       ->type_name("X");
   add_integer(app, "--top-k", options->top_k, 0, "draw among the K best; 0 is all (default 0)");
-  app.add_option("--top-p", options->top_p, "draw among the fewest that sum to P (default 1)")->check(decimal())->type_name("P");
-  app.add_option("--seed", options->seed, "seed of the draws (default 0)")->check(integer(0, UINT64_MAX))->type_name("N");
+  app.add_option("--top-p", options->top_p, "draw among the fewest that sum to P (default 1)")
+      ->check(decimal())
+      ->type_name("P");
+  app.add_option("--seed", options->seed, "seed of the draws (default 0)")
+      ->check(integer(0, UINT64_MAX))
+      ->type_name("N");
   app.add_flag("--ignore-eos", options->ignore_eos, "go on after the model's stop tokens");
   app.add_flag("--verify", options->verify, "compare every position with the oracle; exit 1 where they differ");
   app.add_option("--logits", options->logits_file, "save the prompt's logits, float32 [positions, vocab], as 'logits'")
       ->type_name("FILE.safetensors");
-  app.add_option("--weights", options->weights, "where a bundle's model is now (default: where it was)")->type_name("DIR");
+  app.add_option("--weights", options->weights, "where a bundle's model is now (default: where it was)")
+      ->type_name("DIR");
   add_schedule(app, options->schedule);
   add_run(app, options->run);
   return [options](Output& output) { return generate(*options, output); };
@@ -180,25 +196,32 @@ struct Verb {
   Action (*declare)(CLI::App&);
 };
 
+/// The names that stand for something: what a verb's help ends with.
+std::string name_lists() {
+  return fmt::format("Targets: {}\nBuilt-in models: {}", join(schedule::target_names()), join(model::builtin_models()));
+}
+
 constexpr Verb kVerbs[] = {
     {"doctor", "What this machine has, and what will work on it", "amk doctor", declare_doctor},
     {"compile", "Compile a model into a validated, verified bundle",
      "amk compile models/shakespeare-llama-3m --gpu h100 --out build", declare_compile},
     {"eval", "Say whether a schedule is valid, correct and how fast",
      "amk eval synthetic:smollm2-135m --set pipelining_depth=8 --json", declare_eval},
-    {"generate", "Continue a prompt", "amk generate models/shakespeare-llama-3m --prompt ROMEO: --max-tokens 64 --verify",
-     declare_generate},
+    {"generate", "Continue a prompt",
+     "amk generate models/shakespeare-llama-3m --prompt ROMEO: --max-tokens 64 --verify", declare_generate},
     {"validate", "Prove a program safe, or say everything that is wrong with it",
      "amk validate build/shakespeare-llama-3m.h100.amk/program.json", declare_validate},
     {"propose", "The knobs of a schedule, and what turning each is predicted to do", "amk propose toy --gpu a100",
      declare_propose},
-    {"inspect", "A program in words: levels, tasks, bytes, critical path", "amk inspect toy-2l --level 3", declare_inspect},
+    {"inspect", "A program in words: levels, tasks, bytes, critical path", "amk inspect toy-2l --level 3",
+     declare_inspect},
 };
 
 // ---- parsing --------------------------------------------------------------------------------------------------------
 
 struct Grammar {
-  CLI::App app{"AMK: a Llama checkpoint as one persistent GPU kernel, validated before it runs and verified against an oracle."};
+  CLI::App app{
+      "AMK: a Llama checkpoint as one persistent GPU kernel, validated before it runs and verified against an oracle."};
   std::vector<Action> actions;
   std::vector<CLI::App*> verbs;
   bool json = false;
@@ -209,14 +232,19 @@ void declare(Grammar& grammar) {
   CLI::App& app = grammar.app;
   app.name("amk");
   app.set_version_flag("--version", std::string("amk ") + AMK_VERSION);
+  app.get_formatter()->label("SUBCOMMAND", "VERB");
+  app.get_formatter()->label("REQUIRED", "");
   app.require_subcommand(0, 1);
   app.allow_extras();
-  app.footer("amk VERB --help explains a verb. Exit codes: 0 done, 1 the verdict is negative, 2 usage, 3 unsupported or bad "
-             "input, 4 internal error.");
+  app.footer(
+      "amk VERB --help explains a verb. Exit codes: 0 done, 1 the verdict is negative, 2 usage, 3 unsupported or bad "
+      "input, 4 internal error.");
   for (const Verb& verb : kVerbs) {
     CLI::App* sub = app.add_subcommand(verb.name, verb.doc);
     sub->allow_extras();
-    sub->footer(std::string("Example: ") + verb.example);
+    sub->group("Verbs");
+    const bool takes_names = verb.declare != declare_doctor;
+    sub->footer(fmt::format("Example: {}{}", verb.example, takes_names ? "\n" + name_lists() : ""));
     grammar.actions.push_back(verb.declare(*sub));
     grammar.verbs.push_back(sub);
     sub->add_flag("--json", grammar.json, "print one JSON document, and nothing else, on stdout");
@@ -232,15 +260,13 @@ std::vector<std::string> option_names(const CLI::App& app) {
   return names;
 }
 
-std::string_view as_view(const std::string& text) { return text; }
-
 Error unknown_option(const CLI::App& app, const std::string& given, const std::string& verb) {
   const std::string name = given.substr(0, given.find('='));
   const std::vector<std::string> names = option_names(app);
-  std::vector<std::string_view> views;
-  for (const std::string& known : names) views.push_back(as_view(known));
-  return {ErrorCode::kUsage, fmt::format("expected an option of {}, found '{}'{}", verb, name, did_you_mean(name, views)),
-          "", fmt::format("{} --help lists them", verb)};
+  const std::vector<std::string_view> views(names.begin(), names.end());
+  return {ErrorCode::kUsage,
+          fmt::format("expected an option of {}, found '{}'{}", verb, name, did_you_mean(name, views)), "",
+          fmt::format("{} --help lists them", verb)};
 }
 
 Status check_extras(const CLI::App& app, const std::string& verb) {
@@ -303,6 +329,8 @@ Result<Request> parse_arguments(int argc, const char* const* argv) {
     return Request{grammar.app.help(), {}, false};
   } catch (const CLI::CallForVersion& version) {
     return Request{std::string(version.what()) + "\n", {}, false};
+  } catch (const CLI::RequiredError&) {
+    return request_of(grammar);  // unknown options first: a misspelt one may be why something is missing
   } catch (const CLI::ParseError& problem) {
     return Error{ErrorCode::kUsage, problem.what(), "", "amk --help, or amk VERB --help"};
   }

@@ -9,28 +9,36 @@ enum class Exit : int {
   kDone = 0,
   kNegative = 1,  ///< the work was done and the verdict is negative
   kUsage = 2,
-  kInput = 3,     ///< unsupported or broken input, or the operating system refused
+  kInput = 3,  ///< unsupported or broken input, or the operating system refused
   kInternal = 4,
 };
 
 [[nodiscard]] constexpr Exit exit_of(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kUsage: return Exit::kUsage;
+    case ErrorCode::kUsage:
+      return Exit::kUsage;
     case ErrorCode::kUnsupported:
     case ErrorCode::kBadInput:
-    case ErrorCode::kIo: return Exit::kInput;
-    case ErrorCode::kInternal: return Exit::kInternal;
+    case ErrorCode::kIo:
+      return Exit::kInput;
+    case ErrorCode::kInternal:
+      return Exit::kInternal;
   }
   return Exit::kInternal;
 }
 
 [[nodiscard]] constexpr const char* error_code_name(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kUsage: return "usage";
-    case ErrorCode::kUnsupported: return "unsupported";
-    case ErrorCode::kBadInput: return "bad-input";
-    case ErrorCode::kIo: return "io";
-    case ErrorCode::kInternal: return "internal";
+    case ErrorCode::kUsage:
+      return "usage";
+    case ErrorCode::kUnsupported:
+      return "unsupported";
+    case ErrorCode::kBadInput:
+      return "bad-input";
+    case ErrorCode::kIo:
+      return "io";
+    case ErrorCode::kInternal:
+      return "internal";
   }
   return "internal";
 }

@@ -13,8 +13,8 @@
 namespace amk::cli {
 
 struct Gpu {
-  std::string name;           ///< as the driver calls it
-  uint32_t sm = 0;            ///< compute capability x 10
+  std::string name;  ///< as the driver calls it
+  uint32_t sm = 0;   ///< compute capability x 10
   uint32_t sms = 0;
   uint64_t memory_bytes = 0;
   const abi::TargetInfo* target = nullptr;  ///< the row of target.def it is; null when it is none
@@ -24,7 +24,7 @@ struct GpuProbe {
   std::optional<std::string> driver;  ///< "12.8": the CUDA version the driver speaks
   std::optional<std::string> nvrtc;   ///< version of the run-time compiler
   std::optional<std::string> cublas;
-  std::string problem;                ///< why there are no GPUs; empty when there are
+  std::string problem;  ///< why there are no GPUs; empty when there are
   std::vector<Gpu> gpus;
 };
 

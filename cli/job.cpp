@@ -36,10 +36,10 @@ Result<const abi::TargetInfo*> choose_target(const std::string& gpu, std::vector
     notes.push_back(fmt::format("--gpu auto: {}, this machine's {}", found.target->name, found.name));
     return found.target;
   }
-  const std::string why =
-      probe.gpus.empty() ? probe.problem
-                         : fmt::format("{} ({} SMs, sm_{}) is none of the targets", probe.gpus.front().name,
-                                       probe.gpus.front().sms, probe.gpus.front().sm);
+  const std::string why = probe.gpus.empty()
+                              ? probe.problem
+                              : fmt::format("{} ({} SMs, sm_{}) is none of the targets", probe.gpus.front().name,
+                                            probe.gpus.front().sms, probe.gpus.front().sm);
   notes.push_back(fmt::format("--gpu auto: {}, because {}", kTargetWithoutGpu, why));
   return schedule::find_target(kTargetWithoutGpu);
 }
@@ -69,6 +69,17 @@ Result<schedule::Program> read_program_file(const std::filesystem::path& path) {
   return schedule::program_from_json(text, path.string());
 }
 
+Result<model::OpenOptions> read_open_options(const ScheduleOptions& options) {
+  const std::string& wanted = options.rope_frequencies;
+  if (wanted.empty() || wanted == "float32") return model::OpenOptions{};
+  if (wanted == "stored") return model::OpenOptions{.rope_frequencies = model::RopePrecision::kStored};
+  constexpr std::array<std::string_view, 2> kNames = {"float32", "stored"};
+  return Error{ErrorCode::kUsage,
+               fmt::format("--rope-frequencies: expected float32 or stored, found '{}'{}", wanted,
+                           did_you_mean(wanted, kNames)),
+               "", ""};
+}
+
 }  // namespace
 
 Status check_device(const std::string& device) {
@@ -84,12 +95,12 @@ Status check_device(const std::string& device) {
 }
 
 Result<Job> prepare(const std::string& model, const ScheduleOptions& options) {
+  AMK_ASSIGN_OR_RETURN(const model::OpenOptions open_options, read_open_options(options));
   std::vector<std::string> notes;
   AMK_ASSIGN_OR_RETURN(schedule::ScheduleConfig config, read_config(options));
   AMK_ASSIGN_OR_RETURN(const abi::TargetInfo* target, choose_target(options.gpu, notes));
-  AMK_ASSIGN_OR_RETURN(model::Checkpoint checkpoint, model::Checkpoint::open(model));
-  const uint32_t context =
-      options.context != 0 ? options.context : schedule::default_context(checkpoint.config());
+  AMK_ASSIGN_OR_RETURN(model::Checkpoint checkpoint, model::Checkpoint::open(model, open_options));
+  const uint32_t context = options.context != 0 ? options.context : schedule::default_context(checkpoint.config());
   return Job{std::move(checkpoint), target, std::move(config), context, std::move(notes)};
 }
 

@@ -33,8 +33,8 @@ Result<schedule::Program> lower(const Job& job);
 /// --device: accepts "", "auto" and "cpu". kUnsupported for "cuda", kUsage for anything else.
 Status check_device(const std::string& device);
 
-/// What `inspect` and `validate` can be given: a model (lowered by the options), a bundle or a file. Programs of bundles
-/// and files are read, not trusted; schedule options beside them are kUsage.
+/// What `inspect` and `validate` can be given: a model (lowered by the options), a bundle or a file. Programs of
+/// bundles and files are read, not trusted; schedule options beside them are kUsage.
 Result<schedule::Program> read_program(const std::string& source, const ScheduleOptions& options,
                                        std::vector<std::string>& notes);
 

@@ -8,13 +8,16 @@
 
 namespace amk::cli {
 
-/// Which schedule for which GPU, and where it runs. Empty strings: not given.
+/// How the model is read, which schedule for which GPU. Empty strings: not given.
 struct ScheduleOptions {
-  std::string gpu;            ///< --gpu: a target, or "auto"
-  uint32_t context = 0;       ///< --context: positions; 0: the model's default
-  std::string schedule_file;  ///< --schedule: knobs as JSON
+  std::string gpu;                ///< --gpu: a target, or "auto"
+  uint32_t context = 0;           ///< --context: positions; 0: the model's default
+  std::string schedule_file;      ///< --schedule: knobs as JSON
   std::vector<std::string> sets;  ///< --set: "knob=value", after the file, in order
-  [[nodiscard]] bool any() const { return !gpu.empty() || context != 0 || !schedule_file.empty() || !sets.empty(); }
+  std::string rope_frequencies;   ///< --rope-frequencies: "float32" or "stored"
+  [[nodiscard]] bool any() const {
+    return !gpu.empty() || context != 0 || !schedule_file.empty() || !sets.empty() || !rope_frequencies.empty();
+  }
 };
 
 struct RunOptions {

@@ -1,6 +1,7 @@
 // The standard streams: what was asked for on stdout, everything else on stderr.
 //
-// With --json, stdout holds one JSON document and nothing else. A write that fails is remembered and ends in exit code 3.
+// With --json, stdout holds one JSON document and nothing else. A write that fails is remembered and ends in exit
+// code 3.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

@@ -21,7 +21,8 @@ struct IntRange {
 };
 
 void add_new(std::vector<std::string>& values, std::string value, const std::string& present) {
-  if (value != present && std::find(values.begin(), values.end(), value) == values.end()) values.push_back(std::move(value));
+  if (value != present && std::find(values.begin(), values.end(), value) == values.end())
+    values.push_back(std::move(value));
 }
 
 /// From a number: half, double, and one step either way. From "auto": a ladder over the whole range.
@@ -54,7 +55,8 @@ std::vector<std::string> names_of(const abi::ChoiceInfo (&values)[N]) {
 
 std::string quoted(const std::string& name) { return Json(name).dump(); }
 
-std::vector<std::string> choice_neighbours(const std::vector<std::string>& names, const std::string& present, bool has_auto) {
+std::vector<std::string> choice_neighbours(const std::vector<std::string>& names, const std::string& present,
+                                           bool has_auto) {
   std::vector<std::string> out;
   for (const std::string& name : names) add_new(out, quoted(name), present);
   if (has_auto) add_new(out, "\"auto\"", present);
@@ -92,7 +94,8 @@ std::vector<std::string> group_neighbours(const FusionGrouping& present) {
     const std::vector<std::string> group = split(row.ops);
     if (std::find(present.begin(), present.end(), group) != present.end()) continue;
     FusionGrouping with;
-    std::copy_if(present.begin(), present.end(), std::back_inserter(with), [&](const auto& other) { return !compete(group, other); });
+    std::copy_if(present.begin(), present.end(), std::back_inserter(with),
+                 [&](const auto& other) { return !compete(group, other); });
     with.push_back(group);
     add_new(out, Json(with).dump(), now);
   }
@@ -127,8 +130,8 @@ std::vector<Knob> search_space(const schedule::ScheduleConfig& config) {
     knob.doc = doc;
     return out.emplace_back(std::move(knob));
   };
-  const auto add_int = [&](const char* path, IntRange range, std::optional<uint32_t> value, const char* unit, const char* pass,
-                           const char* auto_doc, const char* doc) {
+  const auto add_int = [&](const char* path, IntRange range, std::optional<uint32_t> value, const char* unit,
+                           const char* pass, const char* auto_doc, const char* doc) {
     Knob& knob = add(path, "integer", pass, doc);
     knob.min = range.min;
     knob.max = range.max;
@@ -138,7 +141,8 @@ std::vector<Knob> search_space(const schedule::ScheduleConfig& config) {
     if (knob.has_auto) knob.auto_doc = auto_doc;
     knob.neighbours = int_neighbours(range, value, knob.has_auto);
   };
-  const auto add_choice = [&](const char* path, std::vector<std::string> names, const char* pass, const char* auto_doc, const char* doc) {
+  const auto add_choice = [&](const char* path, std::vector<std::string> names, const char* pass, const char* auto_doc,
+                              const char* doc) {
     Knob& knob = add(path, "choice", pass, doc);
     knob.names = std::move(names);
     knob.has_auto = auto_doc != nullptr;
@@ -153,17 +157,17 @@ std::vector<Knob> search_space(const schedule::ScheduleConfig& config) {
   add_choice(path, names_of(abi::k##Type##Values), pass, auto_doc, doc);
 #define AMK_KNOB_CHOICE(field, path, Type, default_value, pass, doc) \
   add_choice(path, names_of(abi::k##Type##Values), pass, nullptr, doc);
-#define AMK_KNOB_GROUPS(field, path, pass, doc)        \
-  {                                                    \
-    Knob& knob = add(path, "groups", pass, doc);       \
-    knob.names = legal_groups();                       \
-    knob.neighbours = group_neighbours(config.field);  \
+#define AMK_KNOB_GROUPS(field, path, pass, doc)       \
+  {                                                   \
+    Knob& knob = add(path, "groups", pass, doc);      \
+    knob.names = legal_groups();                      \
+    knob.neighbours = group_neighbours(config.field); \
   }
-#define AMK_KNOB_SMS(field, path, pass, doc)                                                        \
-  {                                                                                                 \
-    Knob& knob = add(path, "sms", pass, doc);                                                       \
-    knob.names = names_of(abi::kSmPolicyValues);                                                    \
-    knob.neighbours = choice_neighbours({"round_robin", "load_balance"}, knob.present, false);      \
+#define AMK_KNOB_SMS(field, path, pass, doc)                                                   \
+  {                                                                                            \
+    Knob& knob = add(path, "sms", pass, doc);                                                  \
+    knob.names = names_of(abi::kSmPolicyValues);                                               \
+    knob.neighbours = choice_neighbours({"round_robin", "load_balance"}, knob.present, false); \
   }
 #include "abi/knob.def"
   return out;

@@ -13,17 +13,17 @@ namespace amk::cli {
 /// A knob as people and agents see it. Values are JSON, as `--set` and schedule files take them.
 struct Knob {
   std::string path;
-  std::string type;           ///< "integer", "choice", "groups" or "sms"
+  std::string type;  ///< "integer", "choice", "groups" or "sms"
   std::string default_value;
   std::string present;
-  uint32_t min = 0;           ///< integers: a multiple of `step` in [min, max]
+  uint32_t min = 0;  ///< integers: a multiple of `step` in [min, max]
   uint32_t max = 0;
   uint32_t step = 0;
   std::string unit;
   bool has_auto = false;
-  std::string auto_doc;       ///< what "auto" comes to
-  std::vector<std::string> names;       ///< choices: legal names; groups: legal groups
-  std::string pass;           ///< the lowering pass that consumes it
+  std::string auto_doc;            ///< what "auto" comes to
+  std::vector<std::string> names;  ///< choices: legal names; groups: legal groups
+  std::string pass;                ///< the lowering pass that consumes it
   std::string doc;
   std::vector<std::string> neighbours;  ///< values worth trying from here, nearest first; never the present one
 };

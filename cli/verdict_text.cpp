@@ -21,10 +21,10 @@ std::string numbered_findings(const eval::Verdict& verdict) {
 
 std::string correctness(const eval::Verdict& verdict) {
   if (verdict.compared_positions == 0) return "not established";
-  return fmt::format("{}: {} positions against the oracle, largest difference {:.3g} (allowed {:.3g}), best token {}",
-                     verdict.correct ? "yes" : "NO", verdict.compared_positions, verdict.max_abs_err,
-                     verdict.tolerance, verdict.top1_agreement >= 1 ? "always equal" : fmt::format(
-                     "equal in {:.1f}%", 100 * verdict.top1_agreement));
+  return fmt::format(
+      "{}: {} positions against the oracle, largest difference {:.3g} (allowed {:.3g}), best token {}",
+      verdict.correct ? "yes" : "NO", verdict.compared_positions, verdict.max_abs_err, verdict.tolerance,
+      verdict.top1_agreement >= 1 ? "always equal" : fmt::format("equal in {:.1f}%", 100 * verdict.top1_agreement));
 }
 
 std::string latency(const eval::Verdict& verdict) {
@@ -54,8 +54,9 @@ std::string verdict_text(const eval::Verdict& verdict) {
   facts.add("model", verdict.model);
   facts.add("gpu", verdict.gpu);
   facts.add("schedule", fmt::format("{}, {} tasks", verdict.schedule_id, grouped(verdict.tasks)));
-  facts.add("validator", fmt::format("{}{}", validator::outcome_name(verdict.outcome),
-                                     verdict.findings.empty() ? "" : fmt::format(", {} findings", verdict.findings.size())));
+  facts.add("validator",
+            fmt::format("{}{}", validator::outcome_name(verdict.outcome),
+                        verdict.findings.empty() ? "" : fmt::format(", {} findings", verdict.findings.size())));
   facts.add("correct", correctness(verdict));
   facts.add("run on", verdict.device);
   if (verdict.valid) {
@@ -68,9 +69,8 @@ std::string verdict_text(const eval::Verdict& verdict) {
 
 Exit report_refusal(const eval::Verdict& verdict, Output& output) {
   const Json findings = Json::parse(eval::findings_to_json(verdict));
-  output.document(Json{{"valid", verdict.valid},
-                       {"verdict", validator::outcome_name(verdict.outcome)},
-                       {"findings", findings}});
+  output.document(
+      Json{{"valid", verdict.valid}, {"verdict", validator::outcome_name(verdict.outcome)}, {"findings", findings}});
   output.note("expected a program that the validator accepts, found:\n" + findings_text(verdict));
   return Exit::kNegative;
 }

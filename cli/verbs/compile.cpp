@@ -42,7 +42,8 @@ Status make_directory(const fs::path& path) {
   std::error_code problem;
   fs::create_directories(path, problem);
   if (!problem) return {};
-  return Error{ErrorCode::kIo, fmt::format("expected to make the directory, found: {}", problem.message()), path.string(), ""};
+  return Error{ErrorCode::kIo, fmt::format("expected to make the directory, found: {}", problem.message()),
+               path.string(), ""};
 }
 
 Json with_bundle(const eval::Verdict& verdict, const fs::path& bundle) {
@@ -61,7 +62,8 @@ Result<Exit> compile(const CompileOptions& options, Output& output) {
   Progress progress(output);
   PassWriter passes(options.dump_passes);
 
-  eval::EvaluateRequest request{&job.checkpoint, job.target, job.config, job.context, options.positions, options.seed, {}, {}};
+  eval::EvaluateRequest request{&job.checkpoint,   job.target,   job.config, job.context,
+                                options.positions, options.seed, {},         {}};
   request.dump = [&](std::string_view pass, const schedule::Program& program) { passes.write(pass, program); };
   request.progress = [&](std::string_view step, uint32_t done, uint32_t of) { progress.step(step, done, of); };
   progress.step("lowering and validating");

@@ -98,7 +98,8 @@ Place workspace() {
 }
 
 Place cache() {
-  if (const std::string cache = variable("XDG_CACHE_HOME"); !cache.empty()) return look_at_place(fs::path(cache) / "amk");
+  if (const std::string cache = variable("XDG_CACHE_HOME"); !cache.empty())
+    return look_at_place(fs::path(cache) / "amk");
   const std::string home = variable("HOME");
   return look_at_place(fs::path(home.empty() ? "." : home) / ".cache" / "amk");
 }
@@ -133,9 +134,13 @@ std::string compiler() {
 std::string nlohmann_version() {
   return fmt::format("{}.{}.{}", NLOHMANN_JSON_VERSION_MAJOR, NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH);
 }
-std::string fmt_version() { return fmt::format("{}.{}.{}", FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100); }
+std::string fmt_version() {
+  return fmt::format("{}.{}.{}", FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100);
+}
 
-Json to_json(const Place& place) { return {{"path", place.path}, {"exists", place.exists}, {"writable", place.writable}}; }
+Json to_json(const Place& place) {
+  return {{"path", place.path}, {"exists", place.exists}, {"writable", place.writable}};
+}
 
 Json to_json(const Gpu& gpu) {
   return {{"name", gpu.name},
@@ -152,8 +157,12 @@ Json document(const Machine& machine, const GpuProbe& probe) {
   for (const Ability& ability : abilities(probe)) {
     able.push_back({{"what", ability.what}, {"works", ability.works}, {"why", ability.why}});
   }
-  return {{"amk", {{"version", AMK_VERSION}, {"ir_version", schedule::kIrVersion}, {"compiler", compiler()}, {"fmt", fmt_version()},
-                   {"nlohmann_json", nlohmann_version()}}},
+  return {{"amk",
+           {{"version", AMK_VERSION},
+            {"ir_version", schedule::kIrVersion},
+            {"compiler", compiler()},
+            {"fmt", fmt_version()},
+            {"nlohmann_json", nlohmann_version()}}},
           {"machine",
            {{"system", machine.system},
             {"processor", machine.processor},
@@ -180,10 +189,11 @@ std::string place_words(const Place& place) {
 
 std::string words(const Machine& machine, const GpuProbe& probe) {
   Facts facts;
-  facts.add("amk", fmt::format("{} (IR version {}), built by {}, fmt {}, nlohmann/json {}", AMK_VERSION, schedule::kIrVersion, compiler(), fmt_version(),
-                               nlohmann_version()));
+  facts.add("amk", fmt::format("{} (IR version {}), built by {}, fmt {}, nlohmann/json {}", AMK_VERSION,
+                               schedule::kIrVersion, compiler(), fmt_version(), nlohmann_version()));
   facts.add("system", machine.system);
-  facts.add("processor", fmt::format("{}, {} core{} for this process", machine.processor, machine.cores, machine.cores == 1 ? "" : "s"));
+  facts.add("processor", fmt::format("{}, {} core{} for this process", machine.processor, machine.cores,
+                                     machine.cores == 1 ? "" : "s"));
   facts.add("vector ISA", fmt::format("{}", fmt::join(machine.vector_isa, ", ")));
   facts.add("memory", human_bytes(machine.memory_bytes));
   facts.add("CUDA driver", probe.driver ? *probe.driver : probe.problem);
@@ -191,8 +201,8 @@ std::string words(const Machine& machine, const GpuProbe& probe) {
   facts.add("cuBLAS", or_missing(probe.cublas));
   if (probe.gpus.empty()) facts.add("GPUs", probe.driver ? probe.problem : "none");
   for (const Gpu& gpu : probe.gpus) {
-    facts.add("GPU", fmt::format("{}: {} SMs, sm_{}, {}; target {}", gpu.name, gpu.sms, gpu.sm, human_bytes(gpu.memory_bytes),
-                                 gpu.target == nullptr ? "none" : gpu.target->name));
+    facts.add("GPU", fmt::format("{}: {} SMs, sm_{}, {}; target {}", gpu.name, gpu.sms, gpu.sm,
+                                 human_bytes(gpu.memory_bytes), gpu.target == nullptr ? "none" : gpu.target->name));
   }
   facts.add("workspace", place_words(workspace()));
   facts.add("cache", place_words(cache()));

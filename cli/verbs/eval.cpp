@@ -27,21 +27,23 @@ constexpr size_t kOracleBatch = 32;  ///< positions the oracle is fed at once: b
 
 struct Perplexity {
   size_t tokens = 0;
-  double value = 0;   ///< the program's
+  double value = 0;  ///< the program's
   double oracle = 0;
   bool agrees = false;
 };
 
 Result<std::vector<uint32_t>> read_tokens(const std::string& file, const Job& job) {
   if (job.checkpoint.directory().empty()) {
-    return Error{ErrorCode::kUsage, fmt::format("expected a model with a tokenizer, found the built-in {}", job.checkpoint.name()),
+    return Error{ErrorCode::kUsage,
+                 fmt::format("expected a model with a tokenizer, found the built-in {}", job.checkpoint.name()),
                  "--perplexity", ""};
   }
   AMK_ASSIGN_OR_RETURN(const std::string text, read_file(file, kTextBytesMax));
   AMK_ASSIGN_OR_RETURN(const model::Tokenizer tokenizer, model::Tokenizer::open(job.checkpoint.directory()));
   AMK_ASSIGN_OR_RETURN(std::vector<uint32_t> ids, tokenizer.encode(text, true));
   if (ids.size() >= 2 && ids.size() <= job.context) return ids;
-  return Error{ErrorCode::kUsage, fmt::format("expected 2 to {} tokens, the context, found {}", job.context, ids.size()), file,
+  return Error{ErrorCode::kUsage,
+               fmt::format("expected 2 to {} tokens, the context, found {}", job.context, ids.size()), file,
                ids.size() < 2 ? "give a longer text" : "give a shorter text, or a larger --context"};
 }
 
@@ -107,7 +109,8 @@ Result<Exit> eval(const EvalOptions& options, Output& output) {
   }
   ThreadPool pool(options.run.threads);
   Progress progress(output);
-  amk::eval::EvaluateRequest request{&job.checkpoint, job.target, job.config, job.context, options.positions, options.seed, {}, {}};
+  amk::eval::EvaluateRequest request{&job.checkpoint,   job.target,   job.config, job.context,
+                                     options.positions, options.seed, {},         {}};
   request.progress = [&](std::string_view step, uint32_t done, uint32_t of) { progress.step(step, done, of); };
   progress.step("lowering and validating");
   AMK_ASSIGN_OR_RETURN(amk::eval::Evaluation evaluation, amk::eval::evaluate(request, pool));
@@ -117,7 +120,8 @@ Result<Exit> eval(const EvalOptions& options, Output& output) {
 
   std::optional<Perplexity> perplexity;
   if (!ids.empty() && evaluation.program) {
-    AMK_ASSIGN_OR_RETURN(perplexity, measure_perplexity(*evaluation.program, job, ids, verdict.tolerance, pool, progress));
+    AMK_ASSIGN_OR_RETURN(perplexity,
+                         measure_perplexity(*evaluation.program, job, ids, verdict.tolerance, pool, progress));
     if (!perplexity->agrees) verdict.notes.emplace_back("the program's perplexity is not the oracle's");
     good = good && perplexity->agrees;
   }
@@ -125,8 +129,8 @@ Result<Exit> eval(const EvalOptions& options, Output& output) {
   if (output.json()) output.document(to_json(verdict, perplexity));
   output.text(verdict_text(verdict));
   if (perplexity) {
-    output.text(fmt::format("perplexity {:.6f} over {} tokens (the oracle: {:.6f})\n", perplexity->value, perplexity->tokens,
-                            perplexity->oracle));
+    output.text(fmt::format("perplexity {:.6f} over {} tokens (the oracle: {:.6f})\n", perplexity->value,
+                            perplexity->tokens, perplexity->oracle));
   }
   return good ? Exit::kDone : Exit::kNegative;
 }

@@ -1,5 +1,7 @@
 // amk generate: continue a prompt by a program, from a bundle or compiled on the way.
 
+#include "eval/generate.h"
+
 #include <fmt/format.h>
 
 #include <charconv>
@@ -17,7 +19,6 @@
 #include "cli/verdict_text.h"
 #include "eval/bundle.h"
 #include "eval/evaluate.h"
-#include "eval/generate.h"
 #include "model/safetensors.h"
 #include "model/tokenizer.h"
 
@@ -58,7 +59,8 @@ Status open_tokenizer(Writer& writer, bool needed) {
   std::error_code ignored;
   if (directory.empty() || !std::filesystem::exists(directory / "tokenizer.json", ignored)) {
     if (!needed) return {};
-    return Error{ErrorCode::kUsage, fmt::format("expected a model with a tokenizer.json, found none in {}", writer.checkpoint.source()),
+    return Error{ErrorCode::kUsage,
+                 fmt::format("expected a model with a tokenizer.json, found none in {}", writer.checkpoint.source()),
                  "", "give token ids with --prompt-ids"};
   }
   Result<model::Tokenizer> tokenizer = model::Tokenizer::open(directory);
@@ -98,10 +100,12 @@ Result<std::string> read_standard_input() {
   while (const size_t got = std::fread(block.data(), 1, block.size(), stdin)) {
     text.append(block.data(), got);
     if (text.size() > kPromptBytesMax) {
-      return Error{ErrorCode::kBadInput, fmt::format("expected at most {} bytes, found more", kPromptBytesMax), "standard input", ""};
+      return Error{ErrorCode::kBadInput, fmt::format("expected at most {} bytes, found more", kPromptBytesMax),
+                   "standard input", ""};
     }
   }
-  if (std::ferror(stdin) != 0) return Error{ErrorCode::kIo, "expected a prompt, found that it cannot be read", "standard input", ""};
+  if (std::ferror(stdin) != 0)
+    return Error{ErrorCode::kIo, "expected a prompt, found that it cannot be read", "standard input", ""};
   return text;
 }
 
@@ -115,7 +119,8 @@ Status check_prompt_options(const GenerateOptions& options) {
   const int given = (options.prompt ? 1 : 0) + (options.prompt_ids ? 1 : 0) + (options.prompt_file ? 1 : 0);
   if (given == 1) return {};
   return Error{ErrorCode::kUsage,
-               fmt::format("expected one of --prompt, --prompt-ids and --prompt-file, found {}", given == 0 ? "none" : "several"),
+               fmt::format("expected one of --prompt, --prompt-ids and --prompt-file, found {}",
+                           given == 0 ? "none" : "several"),
                "", "for example --prompt ROMEO:"};
 }
 
@@ -212,9 +217,10 @@ void add_summary(const eval::Generation& generation, Output& output) {
                           eval::stop_reason_name(generation.stop_reason), generation.tokens_per_second()));
   if (!generation.agreement) return;
   const eval::Agreement& found = *generation.agreement;
-  output.note(fmt::format("verified: {}: {} positions, largest difference from the oracle {:.3g} (allowed {:.3g}), {} other choices",
-                          found.agrees() ? "agrees" : "DIFFERS", found.positions, found.max_abs_err, found.tolerance,
-                          found.different_tokens));
+  output.note(fmt::format(
+      "verified: {}: {} positions, largest difference from the oracle {:.3g} (allowed {:.3g}), {} other choices",
+      found.agrees() ? "agrees" : "DIFFERS", found.positions, found.max_abs_err, found.tolerance,
+      found.different_tokens));
 }
 
 eval::GenerateRequest request_of(const GenerateOptions& options, const Writer& writer, std::vector<uint32_t> prompt) {

@@ -62,7 +62,8 @@ Result<std::optional<std::vector<TaskId>>> chosen_tasks(const InspectOptions& op
   if (options.sm && *options.sm >= program.placement.queues.size()) {
     return out_of_range("--sm", program.placement.queues.size(), *options.sm);
   }
-  if (options.task && *options.task >= program.tasks.size()) return out_of_range("--task", program.tasks.size(), *options.task);
+  if (options.task && *options.task >= program.tasks.size())
+    return out_of_range("--task", program.tasks.size(), *options.task);
   if (options.sm) return std::optional(program.placement.queues[*options.sm]);
   std::vector<TaskId> out;
   if (options.task) out.emplace_back(*options.task);
@@ -128,7 +129,10 @@ Json task_json(const View& view, TaskId id) {
 Json instructions_json(const eval::ProgramSummary& summary) {
   Json out = Json::array();
   for (const eval::InstructionCount& count : summary.instructions) {
-    out.push_back({{"instruction", count.name}, {"tasks", count.tasks}, {"weight_bytes", count.weight_bytes}, {"flops", count.flops}});
+    out.push_back({{"instruction", count.name},
+                   {"tasks", count.tasks},
+                   {"weight_bytes", count.weight_bytes},
+                   {"flops", count.flops}});
   }
   return out;
 }
@@ -137,7 +141,11 @@ Json levels_json(const eval::ProgramSummary& summary) {
   Json out = Json::array();
   for (size_t i = 0; i < summary.levels.size(); ++i) {
     const eval::Level& level = summary.levels[i];
-    out.push_back({{"level", i}, {"tasks", level.tasks}, {"sms", level.sms}, {"weight_bytes", level.weight_bytes}, {"example", level.example}});
+    out.push_back({{"level", i},
+                   {"tasks", level.tasks},
+                   {"sms", level.sms},
+                   {"weight_bytes", level.weight_bytes},
+                   {"example", level.example}});
   }
   return out;
 }
@@ -182,7 +190,8 @@ Json launch_json(const schedule::Launch& launch, size_t blocks) {
           {"stream_backend", abi::kStreamBackendValues[static_cast<size_t>(launch.stream_backend)].name}};
 }
 
-Json document(const View& view, const std::optional<std::vector<TaskId>>& chosen, const std::vector<std::string>& notes) {
+Json document(const View& view, const std::optional<std::vector<TaskId>>& chosen,
+              const std::vector<std::string>& notes) {
   const Program& program = view.program;
   const eval::ProgramSummary& summary = view.summary;
   Json listed = nullptr;
@@ -220,38 +229,48 @@ std::string facts_text(const View& view) {
   const schedule::Prediction& prediction = summary.prediction;
   const schedule::Launch& launch = program.launch;
   Facts facts;
-  facts.add("program", fmt::format("{} for {}, schedule {}, context {}", program.meta.model, program.target, program.meta.schedule_id,
-                                   program.meta.context));
-  facts.add("work", fmt::format("{} tasks in {} levels, {} counters, {} waits", grouped(program.tasks.size()), summary.levels.size(),
-                                grouped(summary.counters), grouped(summary.waits)));
-  facts.add("memory", fmt::format("{} weights, {} KV cache, {} scratch in {} pages, {} buffers", human_bytes(prediction.weight_bytes),
-                                  human_bytes(summary.kv_bytes), human_bytes(summary.scratch_bytes), program.pages.size(),
-                                  summary.buffers));
-  facts.add("latency", fmt::format("{:.1f} us predicted at position {} (floor {:.1f} us); {:.1f} us waiting, {:.1f} us streaming: {} is the bottleneck",
-                                   prediction.latency_us, view.position, prediction.floor_us, prediction.wait_us, prediction.stream_us,
-                                   prediction.bottleneck()));
-  facts.add("launch", fmt::format("{} blocks of {} threads, {} of shared memory: {} stages of {} and {} for activations; {} copies in flight, "
-                                  "{}, {} token{} a launch",
-                                  program.placement.queues.size(), launch.threads_per_block, human_bytes(launch.smem_bytes), launch.stages,
-                                  human_bytes(launch.stage_bytes), human_bytes(launch.activation_bytes), launch.copies_in_flight,
-                                  abi::kStreamBackendValues[static_cast<size_t>(launch.stream_backend)].name, launch.tokens_per_launch,
-                                  launch.tokens_per_launch == 1 ? "" : "s"));
+  facts.add("program", fmt::format("{} for {}, schedule {}, context {}", program.meta.model, program.target,
+                                   program.meta.schedule_id, program.meta.context));
+  facts.add("work", fmt::format("{} tasks in {} levels, {} counters, {} waits", grouped(program.tasks.size()),
+                                summary.levels.size(), grouped(summary.counters), grouped(summary.waits)));
+  facts.add("memory", fmt::format("{} weights, {} KV cache, {} scratch in {} pages, {} buffers",
+                                  human_bytes(prediction.weight_bytes), human_bytes(summary.kv_bytes),
+                                  human_bytes(summary.scratch_bytes), program.pages.size(), summary.buffers));
+  facts.add("latency", fmt::format("{:.1f} us predicted at position {} (floor {:.1f} us); {:.1f} us waiting, {:.1f} us "
+                                   "streaming: {} is the bottleneck",
+                                   prediction.latency_us, view.position, prediction.floor_us, prediction.wait_us,
+                                   prediction.stream_us, prediction.bottleneck()));
+  facts.add(
+      "launch",
+      fmt::format(
+          "{} blocks of {} threads, {} of shared memory: {} stages of {} and {} for activations; {} copies in flight, "
+          "{}, {} token{} a launch",
+          program.placement.queues.size(), launch.threads_per_block, human_bytes(launch.smem_bytes), launch.stages,
+          human_bytes(launch.stage_bytes), human_bytes(launch.activation_bytes), launch.copies_in_flight,
+          abi::kStreamBackendValues[static_cast<size_t>(launch.stream_backend)].name, launch.tokens_per_launch,
+          launch.tokens_per_launch == 1 ? "" : "s"));
   return facts.text();
 }
 
 std::string instructions_text(const eval::ProgramSummary& summary) {
   Table table({{"instruction"}, {"tasks", Align::kRight}, {"weights", Align::kRight}, {"Mflop", Align::kRight}});
   for (const eval::InstructionCount& count : summary.instructions) {
-    table.add({count.name, grouped(count.tasks), human_bytes(count.weight_bytes), fmt::format("{:.2f}", static_cast<double>(count.flops) / 1e6)});
+    table.add({count.name, grouped(count.tasks), human_bytes(count.weight_bytes),
+               fmt::format("{:.2f}", static_cast<double>(count.flops) / 1e6)});
   }
   return "\nTasks by instruction\n" + table.text();
 }
 
 std::string levels_text(const eval::ProgramSummary& summary) {
-  Table table({{"level", Align::kRight}, {"tasks", Align::kRight}, {"SMs", Align::kRight}, {"weights", Align::kRight}, {"first task"}});
+  Table table({{"level", Align::kRight},
+               {"tasks", Align::kRight},
+               {"SMs", Align::kRight},
+               {"weights", Align::kRight},
+               {"first task"}});
   for (size_t i = 0; i < summary.levels.size(); ++i) {
     const eval::Level& level = summary.levels[i];
-    table.add({std::to_string(i), grouped(level.tasks), grouped(level.sms), human_bytes(level.weight_bytes), level.example});
+    table.add(
+        {std::to_string(i), grouped(level.tasks), grouped(level.sms), human_bytes(level.weight_bytes), level.example});
   }
   return "\nLevels\n" + table.text();
 }
@@ -263,35 +282,46 @@ std::string sms_text(const eval::ProgramSummary& summary) {
   for (const Bin& bin : bins) most = std::max(most, bin.sms);
   Table table({{"from", Align::kRight}, {"to", Align::kRight}, {"SMs", Align::kRight}, {""}});
   for (const Bin& bin : bins) {
-    table.add({human_bytes(bin.begin), human_bytes(bin.end), grouped(bin.sms), std::string(bin.sms * kBarMax / most, '#')});
+    table.add(
+        {human_bytes(bin.begin), human_bytes(bin.end), grouped(bin.sms), std::string(bin.sms * kBarMax / most, '#')});
   }
-  return fmt::format("\nBytes an SM: {} to {}\n{}", human_bytes(summary.sm_bytes_min), human_bytes(summary.sm_bytes_max), table.text());
+  return fmt::format("\nBytes an SM: {} to {}\n{}", human_bytes(summary.sm_bytes_min),
+                     human_bytes(summary.sm_bytes_max), table.text());
 }
 
 std::string critical_text(const View& view) {
   const std::vector<TaskId>& path = view.summary.prediction.critical;
-  Table table({{"", Align::kRight}, {"task", Align::kRight}, {"SM", Align::kRight}, {"level", Align::kRight}, {"label"}});
+  Table table(
+      {{"", Align::kRight}, {"task", Align::kRight}, {"SM", Align::kRight}, {"level", Align::kRight}, {"label"}});
   for (size_t i = 0; i < path.size(); ++i) {
     if (path.size() > 2 * kCriticalShown && i == kCriticalShown) {
       i = path.size() - kCriticalShown;
       table.add({"...", "", "", "", ""});
     }
     const uint32_t id = path[i].index();
-    table.add({std::to_string(i), std::to_string(id), std::to_string(view.sm_of[id]), std::to_string(view.level_of[id]), view.program.task(path[i]).label});
+    table.add({std::to_string(i), std::to_string(id), std::to_string(view.sm_of[id]), std::to_string(view.level_of[id]),
+               view.program.task(path[i]).label});
   }
   return fmt::format("\nCritical path: {} tasks (predicted)\n{}", path.size(), table.text());
 }
 
 std::string listed_text(const View& view, const std::vector<TaskId>& tasks) {
-  Table table({{"task", Align::kRight}, {"level", Align::kRight}, {"SM", Align::kRight}, {"instruction"}, {"weights", Align::kRight}, {"waits for"}, {"label"}});
+  Table table({{"task", Align::kRight},
+               {"level", Align::kRight},
+               {"SM", Align::kRight},
+               {"instruction"},
+               {"weights", Align::kRight},
+               {"waits for"},
+               {"label"}});
   for (const TaskId id : tasks) {
     const Task& task = view.program.task(id);
     std::string waits;
     for (const schedule::Wait& wait : task.waits) {
       waits += fmt::format("{}c{}>={}", waits.empty() ? "" : " ", wait.counter.index(), wait.threshold);
     }
-    table.add({std::to_string(id.index()), std::to_string(view.level_of[id.index()]), std::to_string(view.sm_of[id.index()]),
-               abi::info(task.opcode).name, human_bytes(schedule::weight_bytes(task, view.program)), waits, task.label});
+    table.add({std::to_string(id.index()), std::to_string(view.level_of[id.index()]),
+               std::to_string(view.sm_of[id.index()]), abi::info(task.opcode).name,
+               human_bytes(schedule::weight_bytes(task, view.program)), waits, task.label});
   }
   return table.text();
 }
@@ -302,16 +332,21 @@ std::string task_text(const View& view, TaskId id) {
   facts.add("task", fmt::format("{} '{}'", id.index(), task.label));
   facts.add("instruction", fmt::format("{}: {}", abi::info(task.opcode).name, abi::info(task.opcode).doc));
   facts.add("place", fmt::format("SM {}, level {}", view.sm_of[id.index()], view.level_of[id.index()]));
-  facts.add("cost", fmt::format("{} of weights, {} flop", human_bytes(schedule::weight_bytes(task, view.program)), grouped(task.flops)));
+  facts.add("cost", fmt::format("{} of weights, {} flop", human_bytes(schedule::weight_bytes(task, view.program)),
+                                grouped(task.flops)));
   for (const schedule::Wait& wait : task.waits) {
-    facts.add("waits", fmt::format("counter {} >= {}  {}", wait.counter.index(), wait.threshold, view.program.counters[wait.counter.index()].note));
+    facts.add("waits", fmt::format("counter {} >= {}  {}", wait.counter.index(), wait.threshold,
+                                   view.program.counters[wait.counter.index()].note));
   }
-  if (task.signal.valid()) facts.add("signals", fmt::format("counter {}  {}", task.signal.index(), view.program.counters[task.signal.index()].note));
+  if (task.signal.valid())
+    facts.add("signals",
+              fmt::format("counter {}  {}", task.signal.index(), view.program.counters[task.signal.index()].note));
   for (const abi::Range& range : task.ranges) {
     const abi::OperandInfo& operand = abi::operand(task.opcode, range.operand);
     const char* span = range.span == abi::Span::kWhole ? "" : abi::kSpanNames[static_cast<size_t>(range.span)];
     facts.add(operand.access == abi::Access::kRead ? "reads" : "writes",
-              fmt::format("{} = {} [{}, {}) {}", operand.name, view.program.buffer(task.operands[range.operand]).name, range.begin, range.end, span));
+              fmt::format("{} = {} [{}, {}) {}", operand.name, view.program.buffer(task.operands[range.operand]).name,
+                          range.begin, range.end, span));
   }
   return facts.text();
 }
@@ -319,7 +354,8 @@ std::string task_text(const View& view, TaskId id) {
 std::string words(const InspectOptions& options, const View& view, const std::optional<std::vector<TaskId>>& chosen) {
   if (chosen && options.task) return task_text(view, chosen->front());
   if (chosen) return listed_text(view, *chosen);
-  return facts_text(view) + instructions_text(view.summary) + levels_text(view.summary) + sms_text(view.summary) + critical_text(view);
+  return facts_text(view) + instructions_text(view.summary) + levels_text(view.summary) + sms_text(view.summary) +
+         critical_text(view);
 }
 
 }  // namespace
@@ -336,7 +372,8 @@ Result<Exit> inspect(const InspectOptions& options, Output& output) {
     return report_refusal(eval::verdict_of(validation), output);
   }
   const Program& accepted = validation.validated->program();
-  if (options.position >= accepted.meta.context) return out_of_range("--position", accepted.meta.context, options.position);
+  if (options.position >= accepted.meta.context)
+    return out_of_range("--position", accepted.meta.context, options.position);
   AMK_ASSIGN_OR_RETURN(const abi::TargetInfo* target, schedule::find_target(accepted.target));
   progress.step("playing it out");
   const View view = view_of(accepted, *target, options.position);

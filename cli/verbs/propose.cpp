@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -53,8 +54,9 @@ void try_out(const Job& job, const schedule::ModelGraph& graph, uint32_t positio
   }
   const validator::Validation validation = validator::validate(std::move(*program));
   if (!validation.validated) {
-    proposal.refusal = validation.findings.empty() ? validator::outcome_name(validation.outcome)
-                                                   : validator::describe(validation.findings.front(), *validation.program);
+    proposal.refusal = validation.findings.empty()
+                           ? validator::outcome_name(validation.outcome)
+                           : validator::describe(validation.findings.front(), *validation.program);
     return;
   }
   proposal.latency_us = schedule::predict(validation.validated->program(), *job.target, position).latency_us;
@@ -136,18 +138,20 @@ Json document(const Job& job, const Incumbent& incumbent, const ProposeOptions& 
 
 std::string range_words(const Knob& knob) {
   if (knob.type != "integer") return fmt::format("{}", fmt::join(knob.names, " | "));
-  return fmt::format("{}..{}{} {}{}", knob.min, knob.max, knob.step == 1 ? "" : fmt::format(" by {}", knob.step), knob.unit,
-                     knob.has_auto ? " | auto" : "");
+  return fmt::format("{}..{}{} {}{}", knob.min, knob.max, knob.step == 1 ? "" : fmt::format(" by {}", knob.step),
+                     knob.unit, knob.has_auto ? " | auto" : "");
 }
 
 std::string incumbent_text(const Job& job, const Incumbent& incumbent, uint32_t position) {
   const schedule::Prediction& prediction = incumbent.prediction;
   Facts facts;
-  facts.add("incumbent", fmt::format("{} on {}, context {}: schedule {}, {} tasks", job.checkpoint.name(), job.target->name, job.context,
-                                     incumbent.schedule_id, grouped(incumbent.tasks)));
-  facts.add("latency", fmt::format("{:.1f} us predicted at position {} (floor {:.1f} us)", prediction.latency_us, position, prediction.floor_us));
-  facts.add("bottleneck", fmt::format("{}: the critical path waits {:.1f} us and streams {:.1f} us, over {} levels", prediction.bottleneck(),
-                                      prediction.wait_us, prediction.stream_us, prediction.levels));
+  facts.add("incumbent", fmt::format("{} on {}, context {}: schedule {}, {} tasks", job.checkpoint.name(),
+                                     job.target->name, job.context, incumbent.schedule_id, grouped(incumbent.tasks)));
+  facts.add("latency", fmt::format("{:.1f} us predicted at position {} (floor {:.1f} us)", prediction.latency_us,
+                                   position, prediction.floor_us));
+  facts.add("bottleneck",
+            fmt::format("{}: the critical path waits {:.1f} us and streams {:.1f} us, over {} levels",
+                        prediction.bottleneck(), prediction.wait_us, prediction.stream_us, prediction.levels));
   facts.add("schedule", schedule::config_to_json(job.config));
   return facts.text();
 }
@@ -155,25 +159,41 @@ std::string incumbent_text(const Job& job, const Incumbent& incumbent, uint32_t 
 std::string knobs_text(const std::vector<Knob>& knobs) {
   std::string out = "\nKnobs\n";
   for (const Knob& knob : knobs) {
-    out += fmt::format("{} = {} (default {}; pass {})\n  {}\n", knob.path, knob.present, knob.default_value, knob.pass, knob.doc);
+    out += fmt::format("{} = {} (default {}; pass {})\n  {}\n", knob.path, knob.present, knob.default_value, knob.pass,
+                       knob.doc);
     if (knob.has_auto) out += fmt::format("  auto: {}\n", knob.auto_doc);
     out += fmt::format("  values: {}\n", range_words(knob));
   }
   return out;
 }
 
+/// Whether the model sees a difference at all.
+bool differs(const Proposal& proposal, double incumbent_us) {
+  constexpr double kVisiblePct = 0.05;
+  return std::abs(100 * (*proposal.latency_us / incumbent_us - 1)) >= kVisiblePct;
+}
+
 std::string proposals_text(const std::vector<Proposal>& proposals, double incumbent_us) {
   Table table({{"latency", Align::kRight}, {"change", Align::kRight}, {"knob"}, {"value"}});
   std::string refused;
+  std::vector<std::pair<std::string, std::string>> same;  // knob, values
   for (const Proposal& proposal : proposals) {
     if (!proposal.latency_us) {
-      refused += fmt::format("  {}={}: {}\n", proposal.knob, proposal.value, proposal.refusal);
-      continue;
+      refused += fmt::format("{}={}: {}\n", proposal.knob, proposal.value, proposal.refusal);
+    } else if (differs(proposal, incumbent_us)) {
+      table.add({fmt::format("{:.1f} us", *proposal.latency_us),
+                 fmt::format("{:+.1f}%", 100 * (*proposal.latency_us / incumbent_us - 1)), proposal.knob,
+                 proposal.value});
+    } else if (!same.empty() && same.back().first == proposal.knob) {
+      same.back().second += " " + proposal.value;
+    } else {
+      same.emplace_back(proposal.knob, proposal.value);
     }
-    table.add({fmt::format("{:.1f} us", *proposal.latency_us), fmt::format("{:+.1f}%", 100 * (*proposal.latency_us / incumbent_us - 1)),
-               proposal.knob, proposal.value});
   }
   std::string out = "\nOne knob turned (predicted, not measured)\n" + table.text();
+  Facts no_difference;
+  for (const auto& [knob, values] : same) no_difference.add(knob, values);
+  out += "\nNo difference predicted\n" + no_difference.text();
   if (!refused.empty()) out += "\nRefused\n" + refused;
   return out;
 }
@@ -183,7 +203,8 @@ std::string proposals_text(const std::vector<Proposal>& proposals, double incumb
 Result<Exit> propose(const ProposeOptions& options, Output& output) {
   AMK_ASSIGN_OR_RETURN(const Job job, prepare(options.model, options.schedule));
   if (options.position >= job.context) {
-    return Error{ErrorCode::kUsage, fmt::format("expected a position below {}, the context, found {}", job.context, options.position),
+    return Error{ErrorCode::kUsage,
+                 fmt::format("expected a position below {}, the context, found {}", job.context, options.position),
                  "--position", ""};
   }
   Progress progress(output);
@@ -196,7 +217,8 @@ Result<Exit> propose(const ProposeOptions& options, Output& output) {
     return report_refusal(eval::verdict_of(validation), output);
   }
   const schedule::Program& accepted = validation.validated->program();
-  const Incumbent incumbent{schedule::predict(accepted, *job.target, options.position), accepted.meta.schedule_id, accepted.tasks.size()};
+  const Incumbent incumbent{schedule::predict(accepted, *job.target, options.position), accepted.meta.schedule_id,
+                            accepted.tasks.size()};
 
   const std::vector<Knob> knobs = search_space(job.config);
   std::vector<Proposal> proposals = neighbours(knobs);

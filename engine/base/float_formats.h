@@ -26,4 +26,20 @@ namespace amk {
   return static_cast<uint16_t>((bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16);
 }
 
+/// float32 to binary16 bits, round to nearest even; too large becomes infinity, NaN stays NaN (quiet). The addition of
+/// a power of two puts the rounding at the last kept bit, subnormal results included.
+[[nodiscard]] constexpr uint16_t f32_to_f16(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  const uint32_t magnitude = bits & 0x7fffffffU;
+  const uint32_t sign = (bits >> 16) & 0x8000U;
+  if (magnitude > 0x7f800000U) return static_cast<uint16_t>(sign | 0x7e00U);
+  if (magnitude >= 0x477ff000U) return static_cast<uint16_t>(sign | 0x7c00U);  // 65520 and more
+  if (magnitude < 0x38800000U) {                                               // below 2^-14: subnormal, units of 2^-24
+    const float shifted = std::bit_cast<float>(magnitude) + 0.5F;
+    return static_cast<uint16_t>(sign | (std::bit_cast<uint32_t>(shifted) - 0x3f000000U));
+  }
+  const uint32_t rebased = magnitude - 0x38000000U;  // exponent bias 127 to 15
+  return static_cast<uint16_t>(sign | ((rebased + 0xfffU + ((rebased >> 13) & 1U)) >> 13));
+}
+
 }  // namespace amk

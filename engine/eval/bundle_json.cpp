@@ -62,9 +62,14 @@ OrderedJson to_json(const HashedFiles& files) {
 // ---- writing
 // ----------------------------------------------------------------------------------------------------------
 
+/// As the option of the command line says it.
+const char* precision_name(const model::Checkpoint& checkpoint) {
+  return checkpoint.config().rope.frequency_dtype == abi::Dtype::kF32 ? "float32" : "stored";
+}
+
 std::string manifest(const Evaluation& evaluation, const model::Checkpoint& checkpoint, const HashedFiles& bundle_files,
                      const HashedFiles& model_files, const fs::path& final_place) {
-  OrderedJson where = {{"source", checkpoint.source()}};
+  OrderedJson where = {{"source", checkpoint.source()}, {"rope_frequencies", precision_name(checkpoint)}};
   if (!checkpoint.directory().empty()) {
     const fs::path absolute = fs::absolute(checkpoint.directory()).lexically_normal();
     where["directory"] = absolute.string();
@@ -136,6 +141,7 @@ struct Manifest {
   HashedFiles files;
   HashedFiles model_files;
   std::string source;
+  model::OpenOptions options;
   fs::path directory;
   fs::path relative;
 };
@@ -176,6 +182,12 @@ Result<Manifest> read_manifest(const fs::path& bundle) {
   AMK_ASSIGN_OR_RETURN(model::JsonObject model, model::JsonObject::create(object.at("model"), location, "model."));
   AMK_ASSIGN_OR_RETURN(manifest.model_files, read_files(model, "files"));
   AMK_ASSIGN_OR_RETURN(manifest.source, model.string("source"));
+  AMK_ASSIGN_OR_RETURN(const std::string precision, model.string("rope_frequencies"));
+  if (precision == "stored") {
+    manifest.options.rope_frequencies = model::RopePrecision::kStored;
+  } else if (precision != "float32") {
+    return model.refusal(ErrorCode::kBadInput, "rope_frequencies", "\"float32\" or \"stored\"");
+  }
   if (!model.has("directory")) return manifest;
   AMK_ASSIGN_OR_RETURN(std::string directory, model.string("directory"));
   AMK_ASSIGN_OR_RETURN(std::string relative, model.string("relative"));
@@ -249,7 +261,7 @@ Result<OpenBundle> open_bundle(const fs::path& path, const fs::path& weights) {
   AMK_ASSIGN_OR_RETURN(const Manifest manifest, read_manifest(path));
   AMK_TRY(check_hashes(path, manifest.files, "the bundle"));
   AMK_ASSIGN_OR_RETURN(const std::string model, find_model(path, manifest, weights));
-  AMK_ASSIGN_OR_RETURN(model::Checkpoint checkpoint, model::Checkpoint::open(model));
+  AMK_ASSIGN_OR_RETURN(model::Checkpoint checkpoint, model::Checkpoint::open(model, manifest.options));
   const std::string program_path = (path / kProgramFile).string();
   AMK_ASSIGN_OR_RETURN(const std::string text, read_file(program_path, kProgramBytesMax));
   AMK_ASSIGN_OR_RETURN(schedule::Program program, schedule::program_from_json(text, program_path));

@@ -120,7 +120,7 @@ double exponentials(std::span<float> scores) {
 }  // namespace
 
 struct Oracle::Impl {
-  Impl(const model::Checkpoint& checkpoint, uint32_t context_size, ThreadPool& thread_pool, std::vector<float> rotary);
+  Impl(const model::Checkpoint& checkpoint, uint32_t context_size, ThreadPool& thread_pool);
 
   Result<std::vector<float>> run(std::span<const uint32_t> ids, bool last_only);
   Status check(std::span<const uint32_t> ids) const;
@@ -161,8 +161,7 @@ struct Oracle::Impl {
   std::vector<std::unique_ptr<float[]>> pages;  // each [layer][key, value][kPagePositions][kv_size]
 };
 
-Oracle::Impl::Impl(const model::Checkpoint& checkpoint, uint32_t context_size, ThreadPool& thread_pool,
-                   std::vector<float> rotary)
+Oracle::Impl::Impl(const model::Checkpoint& checkpoint, uint32_t context_size, ThreadPool& thread_pool)
     : config(checkpoint.config()),
       pool(thread_pool),
       context(context_size),
@@ -176,7 +175,7 @@ Oracle::Impl::Impl(const model::Checkpoint& checkpoint, uint32_t context_size, T
       head_matrix(config.tied_head ? embedding
                                    : stored_matrix(checkpoint, "lm_head.weight", config.vocab_size, hidden_size)),
       final_norm(norm_weights(checkpoint, "model.norm.weight")),
-      frequencies(std::move(rotary)),
+      frequencies(rotary_frequencies(config.rope, config.head_dim)),
       workers(thread_pool.size()) {
   for (uint32_t index = 0; index < config.layer_count; ++index) layers.push_back(stored_layer(checkpoint, index));
   for (auto* buffer : {&block.hidden, &block.normed, &block.projected}) buffer->resize(kBlockTokens * hidden_size);
@@ -346,17 +345,6 @@ Result<std::vector<float>> Oracle::Impl::run(std::span<const uint32_t> ids, bool
 
 Result<Oracle> Oracle::create(const model::Checkpoint& checkpoint, uint32_t context, ThreadPool& pool) {
   const model::ModelConfig& config = checkpoint.config();
-  return create_with_frequencies(checkpoint, context, pool, rotary_frequencies(config.rope, config.head_dim));
-}
-
-Result<Oracle> Oracle::create_with_frequencies(const model::Checkpoint& checkpoint, uint32_t context, ThreadPool& pool,
-                                               std::vector<float> frequencies) {
-  const model::ModelConfig& config = checkpoint.config();
-  if (frequencies.size() != config.head_dim / 2) {
-    return Error{ErrorCode::kUsage,
-                 fmt::format("expected {} rotary frequencies, found {}", config.head_dim / 2, frequencies.size()), "",
-                 ""};
-  }
   if (context == 0 || context > config.context_max) {
     return Error{ErrorCode::kUsage,
                  fmt::format("expected a context of 1 to {} positions, found {}", config.context_max, context), "", ""};
@@ -370,7 +358,7 @@ Result<Oracle> Oracle::create_with_frequencies(const model::Checkpoint& checkpoi
                  "", ""};
   }
   try {
-    auto impl = std::make_unique<Impl>(checkpoint, context, pool, std::move(frequencies));
+    auto impl = std::make_unique<Impl>(checkpoint, context, pool);
     impl->page_floats = *page_floats;
     return Oracle(std::move(impl));
   } catch (const std::exception&) {

@@ -24,12 +24,6 @@ class Oracle {
   /// positions fill, not for the whole context. Both references must outlive the oracle.
   static Result<Oracle> create(const model::Checkpoint& checkpoint, uint32_t context, ThreadPool& pool);
 
-  /// As create(), but turned by `frequencies` [head_dim / 2] (kUsage for another size) instead of the config's own. For
-  /// comparison with logits of a model that was cast: torch's model.to(bfloat16) rounds the rotary buffer with the
-  /// weights, while from_pretrained leaves it float32, as create() does.
-  static Result<Oracle> create_with_frequencies(const model::Checkpoint& checkpoint, uint32_t context, ThreadPool& pool,
-                                                std::vector<float> frequencies);
-
   Oracle(Oracle&&) noexcept;
   Oracle& operator=(Oracle&&) noexcept;
   ~Oracle();

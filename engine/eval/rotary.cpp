@@ -25,6 +25,15 @@ float llama3_frequency(const model::RopeConfig& rope, float frequency) {
   return (1.0F - smooth) * frequency / factor + smooth * frequency;
 }
 
+/// `value` to the significant bits of a 16-bit float, to nearest even. Frequencies lie far from the ends of its range.
+float rounded_to(abi::Dtype dtype, float value) {
+  if (dtype == abi::Dtype::kF32) return value;
+  const int bits = dtype == abi::Dtype::kBf16 ? 8 : 11;
+  int exponent = 0;
+  const double fraction = std::frexp(static_cast<double>(value), &exponent);
+  return static_cast<float>(std::ldexp(std::nearbyint(std::ldexp(fraction, bits)), exponent - bits));
+}
+
 }  // namespace
 
 std::vector<float> rotary_frequencies(const model::RopeConfig& rope, uint32_t head_dim) {
@@ -46,6 +55,7 @@ std::vector<float> rotary_frequencies(const model::RopeConfig& rope, uint32_t he
         break;
     }
   }
+  for (float& frequency : frequencies) frequency = rounded_to(rope.frequency_dtype, frequency);
   return frequencies;
 }
 

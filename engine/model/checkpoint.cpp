@@ -119,12 +119,15 @@ Result<std::unique_ptr<Checkpoint::Impl>> Checkpoint::Impl::open_directory(const
   return impl;
 }
 
-Result<Checkpoint> Checkpoint::open(const std::string& model) {
+Result<Checkpoint> Checkpoint::open(const std::string& model, const OpenOptions& options) {
   std::optional<ModelConfig> builtin = builtin_config(model);
   std::error_code ignored;
   if (!builtin && !std::filesystem::is_directory(model, ignored)) return unknown_model(model);
   AMK_ASSIGN_OR_RETURN(std::unique_ptr<Impl> impl,
                        builtin ? Impl::open_builtin(model, *std::move(builtin)) : Impl::open_directory(model));
+  if (options.rope_frequencies == RopePrecision::kStored) {
+    impl->config.rope.frequency_dtype = impl->find("model.embed_tokens.weight").view.dtype;
+  }
   return Checkpoint(std::move(impl));
 }
 

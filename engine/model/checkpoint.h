@@ -33,12 +33,19 @@ struct WeightFile {
   uint64_t size_bytes = 0;
 };
 
+/// How a checkpoint is to be read where its files leave a choice.
+struct OpenOptions {
+  /// kStored rounds the rotary frequencies to the dtype of the embedding table: for comparison with a model that was
+  /// cast after loading (docs/decisions/0005-rope-frequencies.md).
+  RopePrecision rope_frequencies = RopePrecision::kFloat32;
+};
+
 class Checkpoint {
  public:
   /// `model` is a built-in name or a directory. A built-in name wins: a directory called "toy" is reached as "./toy".
   /// Errors: kUnsupported (named key or tensor), kBadInput, kIo; what is neither gets the list of built-in names and
   /// the nearest (kBadInput).
-  static Result<Checkpoint> open(const std::string& model);
+  static Result<Checkpoint> open(const std::string& model, const OpenOptions& options = {});
 
   Checkpoint(Checkpoint&&) noexcept;
   Checkpoint& operator=(Checkpoint&&) noexcept;

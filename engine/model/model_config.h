@@ -19,13 +19,18 @@ namespace amk::model {
 /// How rotary frequencies are scaled (`rope_parameters` of transformers 5, `rope_scaling` of transformers 4).
 enum class RopeScaling { kNone, kLinear, kLlama3 };
 
+/// In which precision the rotary frequencies are kept. transformers' from_pretrained computes and keeps them in float32
+/// whatever dtype it loads; a later model.to(bfloat16) or model.half() rounds them with the weights.
+enum class RopePrecision { kFloat32, kStored };
+
 struct RopeConfig {
   RopeScaling scaling = RopeScaling::kNone;
   double theta = 10000.0;
-  double factor = 1.0;               ///< kLinear, kLlama3
-  double low_freq_factor = 1.0;      ///< kLlama3
-  double high_freq_factor = 4.0;     ///< kLlama3
-  uint64_t original_context = 8192;  ///< kLlama3: original_max_position_embeddings
+  double factor = 1.0;                            ///< kLinear, kLlama3
+  double low_freq_factor = 1.0;                   ///< kLlama3
+  double high_freq_factor = 4.0;                  ///< kLlama3
+  uint64_t original_context = 8192;               ///< kLlama3: original_max_position_embeddings
+  abi::Dtype frequency_dtype = abi::Dtype::kF32;  ///< what the frequencies are rounded to
 
   bool operator==(const RopeConfig&) const = default;
 };

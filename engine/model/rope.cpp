@@ -4,6 +4,7 @@
 #include <numbers>
 
 #include "base/assert.h"
+#include "base/float_formats.h"
 #include "model/model_config.h"
 
 namespace amk::model {
@@ -44,6 +45,19 @@ float scaled_frequency(const RopeConfig& rope, float frequency) {
   AMK_ASSERT(false, "a rope scaling outside its enum");
 }
 
+float rounded_to(abi::Dtype dtype, float value) {
+  switch (dtype) {
+    case abi::Dtype::kF16:
+      return f16_to_f32(f32_to_f16(value));
+    case abi::Dtype::kBf16:
+      return bf16_to_f32(f32_to_bf16(value));
+    case abi::Dtype::kF32:
+    case abi::Dtype::kU32:
+      return value;
+  }
+  AMK_ASSERT(false, "a dtype outside its table");
+}
+
 }  // namespace
 
 std::vector<float> rope_inverse_frequencies(const RopeConfig& rope, uint32_t head_dim) {
@@ -51,7 +65,7 @@ std::vector<float> rope_inverse_frequencies(const RopeConfig& rope, uint32_t hea
   for (size_t i = 0; i < out.size(); ++i) {
     const float exponent = static_cast<float>(2 * i) / static_cast<float>(head_dim);
     const float frequency = 1.0F / power(static_cast<float>(rope.theta), exponent);
-    out[i] = scaled_frequency(rope, frequency);
+    out[i] = rounded_to(rope.frequency_dtype, scaled_frequency(rope, frequency));
   }
   return out;
 }

@@ -50,7 +50,7 @@ Status check_request(const LowerRequest& request) {
 
 Result<Program> lower(const LowerRequest& request, const PassDump& dump) {
   AMK_TRY(check_request(request));
-  passes::LoweringState state{request, {}, {}, {}};
+  passes::LoweringState state(request);
   state.program.meta = {request.graph->name, request.context, schedule_id(request)};
   state.program.target = request.target->name;
   state.program.config = request.config;

@@ -50,15 +50,17 @@ class Tensors {
 
 }  // namespace
 
-Expected read_expected(const std::filesystem::path& model_directory) {
-  const Tensors tensors(model_directory / "expected.safetensors");
+Expected read_expected(const std::filesystem::path& model_directory, model::RopePrecision precision) {
+  const std::filesystem::path float32 = model_directory / "expected_float32.safetensors";
+  const bool separate = precision == model::RopePrecision::kFloat32 && std::filesystem::exists(float32);
+  const Tensors tensors(separate ? float32 : model_directory / "expected.safetensors");
   return {.input_ids = tensors.read<uint32_t>("input_ids", "I32"),
           .logits = tensors.read<float>("logits", "F32"),
           .generated_ids = tensors.read<uint32_t>("generated_ids", "I32"),
           .top2_margin = tensors.read<float>("top2_margin", "F32")};
 }
 
-ShippedExpected read_shipped_expected(const std::filesystem::path& model_directory) {
+ShippedExpected read_shipped_expected(const std::filesystem::path& model_directory, model::RopePrecision precision) {
   const nlohmann::json json = nlohmann::json::parse(whole_file(model_directory / "expected.json"));
   ShippedExpected out;
   for (const nlohmann::json& one : json.at("cases")) {
@@ -72,6 +74,13 @@ ShippedExpected read_shipped_expected(const std::filesystem::path& model_directo
   out.perplexity_text = perplexity.at("text");
   out.perplexity_ids = perplexity.at("ids").get<std::vector<uint32_t>>();
   out.perplexity = perplexity.at("ppl");
+  if (precision == model::RopePrecision::kStored) return out;
+  const nlohmann::json float32 = nlohmann::json::parse(whole_file(model_directory / "expected_float32.json"));
+  out.perplexity = float32.at("perplexity").at("ppl");
+  for (size_t i = 0; i < out.cases.size(); ++i) {
+    out.cases[i].generated_ids = float32.at("cases").at(i).at("generated_ids").get<std::vector<uint32_t>>();
+    out.cases[i].min_top2_margin = float32.at("cases").at(i).at("min_top2_margin");
+  }
   return out;
 }
 

@@ -22,6 +22,8 @@ struct Stage {
 };
 
 struct LoweringState {
+  explicit LoweringState(const LowerRequest& lower_request) : request(lower_request) {}
+
   const LowerRequest& request;
   Program program;
   std::vector<Group> groups;  ///< after fuse, in execution order

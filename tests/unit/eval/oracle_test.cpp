@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "eval/perplexity.h"
-#include "eval/rotary.h"
 #include "support/expected.h"
 
 using namespace amk;
 using eval::Oracle;
 using model::Checkpoint;
+using model::RopePrecision;
 
 namespace {
 
@@ -30,8 +30,8 @@ ThreadPool& pool() {
   return threads;
 }
 
-Checkpoint open(const std::string& model) {
-  auto checkpoint = Checkpoint::open(model);
+Checkpoint open(const std::string& model, RopePrecision precision = RopePrecision::kFloat32) {
+  auto checkpoint = Checkpoint::open(model, {.rope_frequencies = precision});
   REQUIRE_MESSAGE(checkpoint.ok(), (checkpoint.ok() ? "" : checkpoint.error().text()));
   return std::move(checkpoint).value();
 }
@@ -40,25 +40,6 @@ Oracle make_oracle(const Checkpoint& checkpoint, ThreadPool& threads = pool()) {
   auto oracle = Oracle::create(checkpoint, checkpoint.config().context_max, threads);
   REQUIRE(oracle.ok());
   return std::move(oracle).value();
-}
-
-/// `value` to `bits` significant bits, to nearest even.
-float rounded(float value, int bits) {
-  int exponent = 0;
-  const double fraction = std::frexp(static_cast<double>(value), &exponent);
-  return static_cast<float>(std::ldexp(std::nearbyint(std::ldexp(fraction, bits)), exponent - bits));
-}
-
-/// The oracle under which expected.* was made. For a 16-bit checkpoint that was a model cast to 16 bits and back, whose
-/// rotary frequencies had been rounded to 16 bits with its weights; see the test of that below.
-Oracle make_fixture_oracle(const Checkpoint& checkpoint) {
-  const model::ModelConfig& config = checkpoint.config();
-  const abi::Dtype stored = checkpoint.dtype_of("model.embed_tokens.weight");
-  std::vector<float> frequencies = eval::rotary_frequencies(config.rope, config.head_dim);
-  if (stored != abi::Dtype::kF32) {
-    for (float& frequency : frequencies) frequency = rounded(frequency, stored == abi::Dtype::kBf16 ? 8 : 11);
-  }
-  return Oracle::create_with_frequencies(checkpoint, config.context_max, pool(), frequencies).value();
 }
 
 /// The largest distance between two rows of logits; infinity where a logit is a NaN.
@@ -107,57 +88,52 @@ std::vector<float> logits_by_parts(const Checkpoint& checkpoint, ThreadPool& thr
 
 }  // namespace
 
-TEST_CASE(
-    "logits of every golden model are those of transformers at every position, by the frequencies they were made "
-    "with") {
+TEST_CASE("logits of every golden model are those of transformers at every position") {
   for (const std::string& name : test::exact_models()) {
-    CAPTURE(name);
-    const Checkpoint checkpoint = open("tests/models/" + name);
-    const test::Expected expected = test::read_expected("tests/models/" + name);
-    Oracle oracle = make_fixture_oracle(checkpoint);
-    const std::vector<float> logits = oracle.forward(expected.input_ids).value();
-    REQUIRE(logits.size() == expected.input_ids.size() * checkpoint.config().vocab_size);
-    REQUIRE(logits.size() == expected.logits.size());
-    const double worst = largest_error(logits, expected.logits);
-    CHECK(worst <= kLogitTolerance);
-    MESSAGE(name << ": largest error " << worst);
+    for (const RopePrecision precision : test::kRopePrecisions) {
+      CAPTURE(name);
+      const Checkpoint checkpoint = open("tests/models/" + name, precision);
+      const test::Expected expected = test::read_expected("tests/models/" + name, precision);
+      Oracle oracle = make_oracle(checkpoint);
+      const std::vector<float> logits = oracle.forward(expected.input_ids).value();
+      REQUIRE(logits.size() == expected.input_ids.size() * checkpoint.config().vocab_size);
+      REQUIRE(logits.size() == expected.logits.size());
+      const double worst = largest_error(logits, expected.logits);
+      CHECK(worst <= kLogitTolerance);
+      MESSAGE(name << ": largest error " << worst);
+    }
   }
 }
 
-TEST_CASE("expected logits of 16-bit checkpoints come from frequencies rounded to 16 bits, the oracle's are float32") {
+TEST_CASE("a cast model's rounded frequencies matter: its expected logits are not the uncast model's") {
   for (const char* folder : {"tests/models/llama-bf16-sharded", "tests/models/llama-f16"}) {
     CAPTURE(folder);
-    const Checkpoint checkpoint = open(folder);
-    const test::Expected expected = test::read_expected(folder);
-    Oracle oracle = make_oracle(checkpoint);
-    const std::vector<float> logits = oracle.forward(expected.input_ids).value();
-    // The first position is turned by no angle, so its logits hold the weights alone to account.
-    const size_t vocab = checkpoint.config().vocab_size;
-    CHECK(largest_error(std::span(logits).first(vocab), std::span(expected.logits).first(vocab)) <= kLogitTolerance);
-    // Once the files are made with from_pretrained this fails, and make_fixture_oracle can go.
-    CHECK(largest_error(logits, expected.logits) > kLogitTolerance);
+    const auto given = test::read_expected(folder, RopePrecision::kStored).logits;
+    const auto uncast = test::read_expected(folder, RopePrecision::kFloat32).logits;
+    CHECK(largest_error(given, uncast) > kLogitTolerance);
   }
 }
 
-TEST_CASE(
-    "greedy continuations of every golden model are those of transformers, by the frequencies they were made with") {
+TEST_CASE("greedy continuations of every golden model are those of transformers") {
   for (const std::string& name : test::exact_models()) {
-    CAPTURE(name);
-    const Checkpoint checkpoint = open("tests/models/" + name);
-    const test::Expected expected = test::read_expected("tests/models/" + name);
-    REQUIRE(expected.generated_ids.size() == 24);
-    Oracle oracle = make_fixture_oracle(checkpoint);
-    const size_t equal = compare_greedy(oracle, expected.input_ids, expected.generated_ids);
-    if (equal < 24) CHECK(expected.top2_margin[equal] < kNearTie);
-    MESSAGE(name << ": " << equal << " of 24 tokens compared");
+    for (const RopePrecision precision : test::kRopePrecisions) {
+      CAPTURE(name);
+      const Checkpoint checkpoint = open("tests/models/" + name, precision);
+      const test::Expected expected = test::read_expected("tests/models/" + name, precision);
+      REQUIRE(expected.generated_ids.size() == 24);
+      Oracle oracle = make_oracle(checkpoint);
+      const size_t equal = compare_greedy(oracle, expected.input_ids, expected.generated_ids);
+      if (equal < 24) CHECK(expected.top2_margin[equal] < kNearTie);
+      MESSAGE(name << ": " << equal << " of 24 tokens compared");
+    }
   }
 }
 
-TEST_CASE("the shipped model continues its prompts as transformers does, with float32 frequencies and rounded ones") {
-  const Checkpoint checkpoint = open(kShipped);
-  for (const bool rounded_frequencies : {false, true}) {
-    Oracle oracle = rounded_frequencies ? make_fixture_oracle(checkpoint) : make_oracle(checkpoint);
-    for (const test::ShippedCase& one : test::read_shipped_expected(kShipped).cases) {
+TEST_CASE("the shipped model continues its prompts as transformers does") {
+  for (const RopePrecision precision : test::kRopePrecisions) {
+    const Checkpoint checkpoint = open(kShipped, precision);
+    Oracle oracle = make_oracle(checkpoint);
+    for (const test::ShippedCase& one : test::read_shipped_expected(kShipped, precision).cases) {
       CAPTURE(one.prompt);
       oracle.reset();
       const size_t equal = compare_greedy(oracle, one.prompt_ids, one.generated_ids);
@@ -169,14 +145,16 @@ TEST_CASE("the shipped model continues its prompts as transformers does, with fl
   }
 }
 
-TEST_CASE("the shipped model's perplexity is that of transformers, by the frequencies it was made with") {
-  const Checkpoint checkpoint = open(kShipped);
-  const test::ShippedExpected expected = test::read_shipped_expected(kShipped);
-  Oracle oracle = make_fixture_oracle(checkpoint);
-  const std::vector<float> logits = oracle.forward(expected.perplexity_ids).value();
-  const double perplexity = eval::perplexity(logits, expected.perplexity_ids);
-  CHECK(std::abs(perplexity / expected.perplexity - 1.0) < 1e-5);
-  MESSAGE("perplexity " << perplexity << ", expected " << expected.perplexity);
+TEST_CASE("the shipped model's perplexity is that of transformers") {
+  for (const RopePrecision precision : test::kRopePrecisions) {
+    const Checkpoint checkpoint = open(kShipped, precision);
+    const test::ShippedExpected expected = test::read_shipped_expected(kShipped, precision);
+    Oracle oracle = make_oracle(checkpoint);
+    const std::vector<float> logits = oracle.forward(expected.perplexity_ids).value();
+    const double perplexity = eval::perplexity(logits, expected.perplexity_ids);
+    CHECK(std::abs(perplexity / expected.perplexity - 1.0) < 1e-5);
+    MESSAGE("perplexity " << perplexity << ", expected " << expected.perplexity);
+  }
 }
 
 TEST_CASE("the same tokens give the same bits, one by one or at once, on one thread or three") {
@@ -198,7 +176,8 @@ TEST_CASE("the same tokens give the same bits, one by one or at once, on one thr
 
 TEST_CASE("forward_last gives the last row of forward, and fills the same positions") {
   const Checkpoint checkpoint = open("tests/models/llama-gqa-tied");
-  const std::vector<uint32_t> ids = test::read_expected("tests/models/llama-gqa-tied").input_ids;
+  const std::vector<uint32_t> ids =
+      test::read_expected("tests/models/llama-gqa-tied", RopePrecision::kFloat32).input_ids;
   const size_t vocab = checkpoint.config().vocab_size;
   Oracle all = make_oracle(checkpoint);
   Oracle last = make_oracle(checkpoint);
@@ -258,7 +237,6 @@ TEST_CASE("a context is at least one position and at most the model's") {
     CHECK(oracle.error().code == ErrorCode::kUsage);
     CHECK(oracle.error().message.find("1 to 256") != std::string::npos);
   }
-  CHECK(Oracle::create_with_frequencies(checkpoint, 256, pool(), {1.0F}).error().code == ErrorCode::kUsage);
   const std::vector<uint32_t> full(256, 7);
   Oracle oracle = Oracle::create(checkpoint, 256, pool()).value();
   CHECK(oracle.forward_last(full).ok());
