@@ -86,7 +86,7 @@ class TaskCheck {
       const schedule::Buffer& buffer = context_.program.buffer(task_.operands[i]);
       const bool fits = ((expected.kinds >> static_cast<uint32_t>(buffer.kind)) & 1U) != 0 &&
                         ((expected.dtypes >> static_cast<uint32_t>(buffer.shape.dtype)) & 1U) != 0 &&
-                        buffer.shape.rank == expected.rank;
+                        buffer.shape.rank == expected.rank && input_fits(expected, buffer);
       if (context_.work.buffer_sound[task_.operands[i].index()] == 0) {
         operands_fit_ = false;  // already reported, at the buffer
         sound_ = false;
@@ -100,6 +100,11 @@ class TaskCheck {
                                     abi::dtype_name(buffer.shape.dtype), buffer.shape.rank));
       }
     }
+  }
+
+  /// The token indexes a table and the position a cache: neither may stand for the other.
+  [[nodiscard]] static bool input_fits(const abi::OperandInfo& expected, const schedule::Buffer& buffer) {
+    return buffer.kind != abi::BufferKind::kInput || buffer.name == expected.name;
   }
 
   void bounds(const abi::Range& range) {
