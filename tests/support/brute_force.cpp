@@ -19,7 +19,8 @@ class Explorer {
     for (const auto& queue : queues_) AMK_ASSERT(queue.size() < 8, "a place takes three bits");
     after_.assign(program.tasks.size(), {});
     for (auto& others : after_) {
-      for (size_t task = 0; task < program.tasks.size(); ++task) others.set(task);  // until an execution shows otherwise
+      for (size_t task = 0; task < program.tasks.size(); ++task)
+        others.set(task);  // until an execution shows otherwise
     }
   }
 

@@ -72,7 +72,8 @@ class Generator {
   }
 
   void add_task(bool fills) {
-    constexpr std::array<std::array<uint32_t, 2>, 6> kSlices = {{{0, 64}, {0, 64}, {0, 32}, {32, 32}, {16, 32}, {8, 8}}};
+    constexpr std::array<std::array<uint32_t, 2>, 6> kSlices = {
+        {{0, 64}, {0, 64}, {0, 32}, {32, 32}, {16, 32}, {8, 8}}};
     const auto [begin, count] = fills ? kSlices[0] : kSlices[below(kSlices.size())];
     const uint32_t sm = below(sms_);
     const uint32_t what = below(10);
@@ -113,9 +114,7 @@ class Generator {
   }
 
   /// One task signals another's counter: both are joined.
-  void share_counters() {
-    program().tasks[below(task_count())].signal = program().tasks[below(task_count())].signal;
-  }
+  void share_counters() { program().tasks[below(task_count())].signal = program().tasks[below(task_count())].signal; }
   /// Every wait becomes one for all producers; waits for counters without any go.
   void join_all() {
     std::vector<uint32_t> producers(program().counters.size(), 0);
