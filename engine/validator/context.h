@@ -8,6 +8,7 @@
 
 #include "abi/tables.h"
 #include "schedule/program.h"
+#include "validator/hazard_tables.h"
 #include "validator/validator.h"
 
 namespace amk::validator {
@@ -19,6 +20,7 @@ struct Workspace {
   std::vector<uint8_t> task_sound;    ///< operands, parameters and ranges make sense
   std::vector<uint64_t> buffer_size;  ///< bytes; of a KV cache, the row image of one position
   const abi::TargetInfo* target = nullptr;
+  bool within_limits = false;  ///< of the IR: sizes can be summed and tables allocated
 
   // Established by placement.
   bool placed = false;             ///< every task stands in exactly one queue
@@ -32,6 +34,11 @@ struct Workspace {
 
   // Established by pages.
   std::vector<uint64_t> page_offset;  ///< by buffer; kNoPage for what has none
+
+  HazardTables hazards;
+
+  /// Some check would have taken too much time or memory and was left out: the program is at best unproven.
+  bool incomplete = false;
 };
 
 inline constexpr uint64_t kNoPage = UINT64_MAX;

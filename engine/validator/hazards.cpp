@@ -23,44 +23,13 @@ using abi::Rule;
 using schedule::Program;
 using schedule::Task;
 
-constexpr uint32_t kNone = UINT32_MAX;
 constexpr uint64_t kNoAddress = UINT64_MAX;
 
-/// One access to writable memory, on the address line.
-struct Touch {
-  uint64_t begin = 0;
-  uint64_t end = 0;
-  uint32_t task = 0;
-  uint32_t range = 0;   ///< index among the task's ranges
-  uint32_t record = 0;  ///< of a read
-  bool is_write = false;
-};
-
-/// Bytes that no access cuts: they share their history.
-struct Segment {
-  uint64_t begin = 0;
-  uint32_t writer = kNone;  ///< the last task that wrote it
-  uint32_t buffer = kNone;  ///< through which buffer
-};
-
-/// All reads of one range.
-struct ReadRecord {
-  uint64_t begin = 0;
-  uint64_t end = 0;
-  uint32_t first_segment = 0;
-  uint32_t end_segment = 0;
-  uint32_t generation = 0;  ///< counts its readers
-  uint32_t last_reader = kNone;
-  bool writers_known = false;  ///< the join below is up to date
-  bool whole = false;          ///< every segment has been written, all through one buffer
-  uint32_t buffer = kNone;     ///< that buffer
-};
-
-/// That a record's readers were compared with a write to a segment.
-struct Cover {
-  uint32_t record = 0;
-  uint32_t checked_generation = 0;
-};
+// A forward pass needs far less of each; a program beyond them is answered "unproven", not waited for.
+constexpr uint64_t kTouchesMax = 1ULL << 28;
+constexpr uint64_t kCoversMax = 1ULL << 28;
+constexpr uint64_t kClockEntriesMax = 1ULL << 28;
+constexpr uint64_t kStepsMax = 1ULL << 30;  // of the walk: seconds
 
 class HazardCheck {
  public:
@@ -68,134 +37,176 @@ class HazardCheck {
       : context_(context),
         program_(context.program),
         work_(context.work),
-        sms_(context.program.placement.queues.size()) {}
+        sms_(context.program.placement.queues.size()),
+        tables_(context.work.hazards) {}
 
-  void run() {
+  /// False when it was given up: the program is beyond the limits above.
+  bool run() {
     lay_out();
-    collect_touches();
-    cut_segments();
+    if (!collect_touches()) return false;
     make_records();
-    walk();
+    cut_segments();
+    if (!make_covers()) return false;
+    if (!walk()) return false;
     check_outputs();
+    return true;
   }
 
  private:
   // ---- the address line ----
 
   void lay_out() {
-    base_.assign(program_.buffers.size(), kNoAddress);
+    tables_.base.assign(program_.buffers.size(), kNoAddress);
     uint64_t next = program_.scratch_bytes;
     for (uint32_t i = 0; i < program_.buffers.size(); ++i) {
       if (work_.buffer_sound[i] == 0) continue;
       const abi::BufferKind kind = program_.buffers[i].kind;
       if (kind == abi::BufferKind::kActivation) {
-        base_[i] = work_.page_offset[i];
+        tables_.base[i] = work_.page_offset[i];
       } else if (kind == abi::BufferKind::kOutput || kind == abi::BufferKind::kKvCache) {
-        base_[i] = next;
+        tables_.base[i] = next;
         next += work_.buffer_size[i];  // at most kBuffersMax x kBufferBytesMax: below 2^62
       }
     }
   }
 
-  void collect_touches() {
-    first_touch_.assign(program_.tasks.size() + 1, 0);
+  bool collect_touches() {
+    tables_.first_touch.assign(program_.tasks.size() + 1, 0);
+    tables_.touches.clear();
     for (uint32_t id = 0; id < program_.tasks.size(); ++id) {
-      first_touch_[id] = static_cast<uint32_t>(touches_.size());
+      tables_.first_touch[id] = static_cast<uint32_t>(tables_.touches.size());
       if (work_.task_sound[id] == 0) continue;
       const Task& task = program_.tasks[id];
-      for (uint32_t i = 0; i < task.ranges.size(); ++i) {
-        const abi::Range& range = task.ranges[i];
-        const uint64_t base = base_[task.operands[range.operand].index()];
-        if (base == kNoAddress || range.span == abi::Span::kPast) continue;
+      for (const abi::Range& range : task.ranges) {
+        const uint32_t buffer = task.operands[range.operand].index();
+        if (tables_.base[buffer] == kNoAddress || range.span == abi::Span::kPast) continue;
         const bool is_write = abi::operand(task.opcode, range.operand).access == abi::Access::kWrite;
-        touches_.push_back({base + range.begin, base + range.end, id, i, kNone, is_write});
+        tables_.touches.push_back(
+            {tables_.base[buffer] + range.begin, tables_.base[buffer] + range.end, id, buffer, kNone, is_write});
       }
+      if (tables_.touches.size() > kTouchesMax) return false;
     }
-    first_touch_.back() = static_cast<uint32_t>(touches_.size());
-  }
-
-  void cut_segments() {
-    std::vector<uint64_t> cuts;
-    cuts.reserve(2 * touches_.size() + 8);
-    for (const Touch& touch : touches_) {
-      cuts.push_back(touch.begin);
-      cuts.push_back(touch.end);
-    }
-    for (uint32_t i = 0; i < base_.size(); ++i) {
-      if (!must_be_written(i)) continue;
-      cuts.push_back(base_[i]);
-      cuts.push_back(base_[i] + work_.buffer_size[i]);
-    }
-    std::sort(cuts.begin(), cuts.end());
-    cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
-    segments_.reserve(cuts.size());
-    for (const uint64_t cut : cuts) segments_.push_back({cut, kNone, kNone});
-  }
-
-  [[nodiscard]] uint32_t segment_at(uint64_t address) const {
-    const auto at = std::lower_bound(segments_.begin(), segments_.end(), address,
-                                     [](const Segment& segment, uint64_t wanted) { return segment.begin < wanted; });
-    return static_cast<uint32_t>(at - segments_.begin());
+    tables_.first_touch.back() = static_cast<uint32_t>(tables_.touches.size());
+    return true;
   }
 
   void make_records() {
-    std::vector<uint32_t> reads;
-    for (uint32_t i = 0; i < touches_.size(); ++i) {
-      if (!touches_[i].is_write) reads.push_back(i);
+    tables_.reads.clear();
+    for (uint32_t i = 0; i < tables_.touches.size(); ++i) {
+      if (!tables_.touches[i].is_write) tables_.reads.push_back(i);
     }
-    const auto key = [&](uint32_t i) { return std::tuple(touches_[i].begin, touches_[i].end); };
-    std::sort(reads.begin(), reads.end(), [&](uint32_t a, uint32_t b) { return key(a) < key(b); });
-    covers_.assign(segments_.size(), {});
-    for (const uint32_t read : reads) {
-      Touch& touch = touches_[read];
-      if (records_.empty() || std::tuple(records_.back().begin, records_.back().end) != key(read)) {
-        ReadRecord record{touch.begin, touch.end, segment_at(touch.begin), segment_at(touch.end)};
-        for (uint32_t s = record.first_segment; s < record.end_segment; ++s) {
-          covers_[s].push_back({static_cast<uint32_t>(records_.size()), 0});
-        }
-        records_.push_back(record);
+    const auto key = [&](uint32_t i) { return std::tuple(tables_.touches[i].begin, tables_.touches[i].end); };
+    std::sort(tables_.reads.begin(), tables_.reads.end(), [&](uint32_t a, uint32_t b) { return key(a) < key(b); });
+    tables_.records.clear();
+    for (const uint32_t read : tables_.reads) {
+      Touch& touch = tables_.touches[read];
+      if (tables_.records.empty() ||
+          std::tuple(tables_.records.back().begin, tables_.records.back().end) != key(read)) {
+        tables_.records.push_back({touch.begin, touch.end});
       }
-      touch.record = static_cast<uint32_t>(records_.size() - 1);
+      touch.record = static_cast<uint32_t>(tables_.records.size() - 1);
     }
-    reader_clock_.assign(records_.size() * sms_, 0);
-    writer_clock_.assign(records_.size() * sms_, 0);
+  }
+
+  void cut_segments() {
+    tables_.cuts.clear();
+    const auto cut = [&](uint64_t begin, uint64_t end) {
+      tables_.cuts.push_back(begin);
+      tables_.cuts.push_back(end);
+    };
+    for (const ReadRecord& record : tables_.records) cut(record.begin, record.end);
+    for (const Touch& touch : tables_.touches) {
+      if (touch.is_write) cut(touch.begin, touch.end);
+    }
+    for (uint32_t i = 0; i < tables_.base.size(); ++i) {
+      if (must_be_written(i)) cut(tables_.base[i], tables_.base[i] + work_.buffer_size[i]);
+    }
+    std::sort(tables_.cuts.begin(), tables_.cuts.end());
+    tables_.cuts.erase(std::unique(tables_.cuts.begin(), tables_.cuts.end()), tables_.cuts.end());
+    tables_.segments.clear();
+    for (const uint64_t begin : tables_.cuts) tables_.segments.push_back({begin});
+  }
+
+  [[nodiscard]] uint32_t segment_at(uint64_t address) const {
+    const auto at = std::lower_bound(tables_.cuts.begin(), tables_.cuts.end(), address);
+    return static_cast<uint32_t>(at - tables_.cuts.begin());
+  }
+
+  /// Lists for every segment the records that it is part of.
+  bool make_covers() {
+    if (tables_.records.size() * sms_ > kClockEntriesMax) return false;
+    uint64_t count = 0;
+    for (ReadRecord& record : tables_.records) {
+      record.first_segment = segment_at(record.begin);
+      record.end_segment = segment_at(record.end);
+      count += record.end_segment - record.first_segment;
+      if (count > kCoversMax) return false;
+      for (uint32_t s = record.first_segment; s < record.end_segment; ++s) ++tables_.segments[s].first_cover;
+    }
+    // Counts become ends, and, as each list is filled from its end, beginnings.
+    for (size_t s = 1; s < tables_.segments.size(); ++s)
+      tables_.segments[s].first_cover += tables_.segments[s - 1].first_cover;
+    tables_.covers.assign(count, {});
+    for (uint32_t i = 0; i < tables_.records.size(); ++i) {
+      for (uint32_t s = tables_.records[i].first_segment; s < tables_.records[i].end_segment; ++s) {
+        tables_.covers[--tables_.segments[s].first_cover] = {i, 0};
+      }
+    }
+    tables_.reader_clock.assign(tables_.records.size() * sms_, 0);
+    tables_.writer_clock.assign(tables_.records.size() * sms_, 0);
+    return true;
   }
 
   // ---- the walk ----
 
-  void walk() {
-    now_.assign(sms_ * sms_, 0);
-    counter_clock_.assign(program_.counters.size(), {});
-    std::vector<uint32_t> left = work_.waiters;
+  bool walk() {
+    tables_.now.assign(sms_ * sms_, 0);
+    tables_.waiters_left = work_.waiters;
+    tables_.slot_of.assign(program_.counters.size(), kNone);
+    tables_.slot_clock.clear();
+    tables_.free_slots.clear();
+    tables_.early_reads.clear();
     for (const uint32_t id : work_.order) {
       const Task& task = program_.tasks[id];
-      uint32_t* now = &now_[work_.sm_of[id] * sms_];
-      for (const schedule::Wait& wait : task.waits) {
-        std::vector<uint32_t>& clock = counter_clock_[wait.counter.index()];
-        raise(now, clock.data());
-        if (--left[wait.counter.index()] == 0) spare_.push_back(std::move(clock));
+      uint32_t* now = &tables_.now[work_.sm_of[id] * sms_];
+      for (const schedule::Wait& wait : task.waits) join(wait.counter.index(), now);
+      for (uint32_t i = tables_.first_touch[id]; i < tables_.first_touch[id + 1]; ++i) {
+        if (!tables_.touches[i].is_write) read(tables_.touches[i], now);
       }
-      for (uint32_t i = first_touch_[id]; i < first_touch_[id + 1]; ++i) {
-        if (!touches_[i].is_write) read(touches_[i], now);
+      for (uint32_t i = tables_.first_touch[id]; i < tables_.first_touch[id + 1]; ++i) {
+        if (tables_.touches[i].is_write) write(tables_.touches[i], now);
       }
-      for (uint32_t i = first_touch_[id]; i < first_touch_[id + 1]; ++i) {
-        if (touches_[i].is_write) write(touches_[i], now);
-      }
+      if (steps_ > kStepsMax) return false;
       now[work_.sm_of[id]] = done_at(id);
-      if (work_.waiters[task.signal.index()] != 0) signal(task.signal, now);
+      if (work_.waiters[task.signal.index()] != 0) signal(task.signal.index(), now);
+    }
+    return true;
+  }
+
+  void join(uint32_t counter, uint32_t* now) {
+    const uint32_t slot = tables_.slot_of[counter];
+    raise(now, &tables_.slot_clock[slot * sms_]);
+    if (--tables_.waiters_left[counter] == 0) tables_.free_slots.push_back(slot);
+  }
+
+  void signal(uint32_t counter, const uint32_t* now) {
+    uint32_t& slot = tables_.slot_of[counter];
+    if (slot == kNone) {
+      slot = take_slot();
+      std::copy(now, now + sms_, &tables_.slot_clock[slot * sms_]);
+    } else {
+      raise(&tables_.slot_clock[slot * sms_], now);
     }
   }
 
-  void signal(CounterId counter, const uint32_t* now) {
-    std::vector<uint32_t>& clock = counter_clock_[counter.index()];
-    if (clock.empty()) {
-      if (!spare_.empty()) {
-        clock = std::move(spare_.back());
-        spare_.pop_back();
-      }
-      clock.assign(sms_, 0);
+  uint32_t take_slot() {
+    if (tables_.free_slots.empty()) {
+      tables_.free_slots.push_back(static_cast<uint32_t>(tables_.slot_clock.size() / sms_));
+      tables_.slot_clock.resize(tables_.slot_clock.size() + sms_);
     }
-    raise(clock.data(), now);
+    const uint32_t slot = tables_.free_slots.back();
+    tables_.free_slots.pop_back();
+    return slot;
   }
 
   void raise(uint32_t* clock, const uint32_t* other) const {
@@ -211,13 +222,13 @@ class HazardCheck {
   [[nodiscard]] bool done(uint32_t id, const uint32_t* now) const { return now[work_.sm_of[id]] >= done_at(id); }
 
   void read(const Touch& touch, const uint32_t* now) {
-    ReadRecord& record = records_[touch.record];
-    uint32_t* writers = &writer_clock_[touch.record * sms_];
+    ReadRecord& record = tables_.records[touch.record];
+    uint32_t* writers = &tables_.writer_clock[touch.record * sms_];
     if (!record.writers_known) join_writers(record, writers);
-    const bool sound = record.whole && record.buffer == buffer_of(touch) && passed(now, writers);
+    const bool sound = record.whole && record.buffer == touch.buffer && passed(now, writers);
     if (!sound) explain_read(touch, record, now);
     const uint32_t sm = work_.sm_of[touch.task];
-    uint32_t& reader = reader_clock_[touch.record * sms_ + sm];
+    uint32_t& reader = tables_.reader_clock[touch.record * sms_ + sm];
     reader = std::max(reader, done_at(touch.task));
     record.last_reader = touch.task;
     ++record.generation;
@@ -225,10 +236,11 @@ class HazardCheck {
 
   void join_writers(ReadRecord& record, uint32_t* writers) {
     std::fill(writers, writers + sms_, 0U);
+    steps_ += record.end_segment - record.first_segment;
     record.whole = true;
-    record.buffer = segments_[record.first_segment].buffer;
+    record.buffer = tables_.segments[record.first_segment].buffer;
     for (uint32_t s = record.first_segment; s < record.end_segment; ++s) {
-      const Segment& segment = segments_[s];
+      const Segment& segment = tables_.segments[s];
       if (segment.writer == kNone || segment.buffer != record.buffer) {
         record.whole = false;
         continue;
@@ -241,50 +253,69 @@ class HazardCheck {
 
   void write(const Touch& touch, const uint32_t* now) {
     uint32_t conflict = kNone;  // one finding for all segments of this range, naming the first
-    for (uint32_t s = segment_at(touch.begin); s < segments_.size() && segments_[s].begin < touch.end; ++s) {
-      Segment& segment = segments_[s];
-      if (conflict == kNone && segment.writer != kNone && !done(segment.writer, now)) {
+    const uint32_t end = segment_at(touch.end);
+    for (uint32_t s = segment_at(touch.begin); s < end; ++s) {
+      Segment& segment = tables_.segments[s];
+      if (segment.writer == kNone) {
+        conflict = blame_early_reads(touch, segment, now, conflict);
+      } else if (conflict == kNone && !done(segment.writer, now)) {
         conflict = segment.writer;
         report_pair(touch, conflict, segment_begin(touch, s), segment_end(touch, s), true);
       }
-      for (Cover& cover : covers_[s]) {
-        ReadRecord& record = records_[cover.record];
+      const uint32_t end_cover = tables_.segments[s + 1].first_cover;
+      steps_ += 1 + end_cover - segment.first_cover;
+      for (uint32_t i = segment.first_cover; i < end_cover; ++i) {
+        Cover& cover = tables_.covers[i];
+        ReadRecord& record = tables_.records[cover.record];
         record.writers_known = false;
         if (cover.checked_generation == record.generation) continue;
         cover.checked_generation = record.generation;
-        if (conflict != kNone || passed(now, &reader_clock_[cover.record * sms_])) continue;
+        if (conflict != kNone || passed(now, &tables_.reader_clock[cover.record * sms_])) continue;
         conflict = unfinished_reader(cover.record, now);
         report_pair(touch, conflict, segment_begin(touch, s), segment_end(touch, s), false);
       }
       segment.writer = touch.task;
-      segment.buffer = buffer_of(touch);
+      segment.buffer = touch.buffer;
     }
+  }
+
+  /// Reads reported as of unwritten bytes were in truth racing with this first write, where nothing orders it after
+  /// them. Returns the task that this write is now known to be in conflict with.
+  uint32_t blame_early_reads(const Touch& touch, const Segment& segment, const uint32_t* now, uint32_t conflict) {
+    for (uint32_t i = segment.early_read; i != kNone; i = tables_.early_reads[i].next) {
+      const EarlyRead& early = tables_.early_reads[i];
+      if (early.task == touch.task || done(early.task, now)) continue;
+      Finding& finding = context_.findings[early.finding];
+      finding.rule = Rule::kReadWrite;
+      finding.tasks = {TaskId(early.task), TaskId(touch.task)};
+      finding.message = race_words(early.task, touch.task);
+      conflict = early.task;
+    }
+    return conflict;
   }
 
   // ---- findings ----
 
-  [[nodiscard]] uint32_t buffer_of(const Touch& touch) const {
-    const Task& task = program_.tasks[touch.task];
-    return task.operands[task.ranges[touch.range].operand].index();
-  }
   /// Part of segment `s` that the touch covers, in bytes of its buffer.
   [[nodiscard]] uint64_t segment_begin(const Touch& touch, uint32_t s) const {
-    return std::max(segments_[s].begin, touch.begin) - base_[buffer_of(touch)];
+    return std::max(tables_.segments[s].begin, touch.begin) - tables_.base[touch.buffer];
   }
   [[nodiscard]] uint64_t segment_end(const Touch& touch, uint32_t s) const {
-    const uint64_t end = s + 1 < segments_.size() ? std::min(segments_[s + 1].begin, touch.end) : touch.end;
-    return end - base_[buffer_of(touch)];
+    return std::min(tables_.segments[s + 1].begin, touch.end) - tables_.base[touch.buffer];
   }
 
   /// Names the first segment of a read that was not written, was written through another buffer, or by a task that
   /// may not be done.
   void explain_read(const Touch& touch, const ReadRecord& record, const uint32_t* now) {
-    const uint32_t buffer = buffer_of(touch);
+    const uint32_t buffer = touch.buffer;
     for (uint32_t s = record.first_segment; s < record.end_segment; ++s) {
-      const Segment& segment = segments_[s];
+      Segment& segment = tables_.segments[s];
       const uint64_t begin = segment_begin(touch, s);
       const uint64_t end = segment_end(touch, s);
       if (segment.writer == kNone) {
+        tables_.early_reads.push_back(
+            {touch.task, static_cast<uint32_t>(context_.findings.size()), segment.early_read});
+        segment.early_read = static_cast<uint32_t>(tables_.early_reads.size() - 1);
         context_.report(
             Rule::kUnwritten, {TaskId(touch.task)}, BufferId(buffer), begin, end,
             "expected an earlier task of this pass to write these bytes, found none that is ordered before");
@@ -305,43 +336,50 @@ class HazardCheck {
 
   /// A reader of the record that a task with clock `now` may overtake.
   [[nodiscard]] uint32_t unfinished_reader(uint32_t record, const uint32_t* now) const {
-    const uint32_t* readers = &reader_clock_[record * sms_];
+    const uint32_t* readers = &tables_.reader_clock[record * sms_];
     for (uint32_t sm = 0; sm < sms_; ++sm) {
       if (readers[sm] > now[sm]) return program_.placement.queues[sm][readers[sm] - 1].index();
     }
-    return records_[record].last_reader;
+    return tables_.records[record].last_reader;
   }
 
   void report_pair(const Touch& touch, uint32_t other, uint64_t begin, uint64_t end, bool both_write) {
-    const BufferId buffer(buffer_of(touch));
+    const BufferId buffer(touch.buffer);
     if (other == touch.task) {
       context_.report(
           Rule::kSelfOverlap, {TaskId(touch.task)}, buffer, begin, end,
           "expected a task's writes apart from its own reads and other writes, found them on the same bytes");
       return;
     }
-    context_.report(
-        both_write ? Rule::kWriteWrite : Rule::kReadWrite, {TaskId(touch.task), TaskId(other)}, buffer, begin, end,
-        fmt::format("expected one of the two tasks ordered before the other, found no counter edge and no queue "
-                    "order between SM {} and SM {}",
-                    work_.sm_of[touch.task], work_.sm_of[other]));
+    context_.report(both_write ? Rule::kWriteWrite : Rule::kReadWrite, {TaskId(touch.task), TaskId(other)}, buffer,
+                    begin, end, race_words(touch.task, other));
+  }
+
+  [[nodiscard]] std::string race_words(uint32_t task, uint32_t other) const {
+    return fmt::format(
+        "expected one of the two tasks ordered before the other, found no counter edge and no queue order between "
+        "SM {} and SM {}",
+        work_.sm_of[task], work_.sm_of[other]);
   }
 
   // ---- the end of the pass ----
 
   [[nodiscard]] bool must_be_written(uint32_t buffer) const {
     const abi::BufferKind kind = program_.buffers[buffer].kind;
-    return base_[buffer] != kNoAddress && (kind == abi::BufferKind::kOutput || kind == abi::BufferKind::kKvCache);
+    return tables_.base[buffer] != kNoAddress &&
+           (kind == abi::BufferKind::kOutput || kind == abi::BufferKind::kKvCache);
   }
 
   void check_outputs() {
-    for (uint32_t i = 0; i < base_.size(); ++i) {
+    for (uint32_t i = 0; i < tables_.base.size(); ++i) {
       if (!must_be_written(i)) continue;
-      const uint64_t end = base_[i] + work_.buffer_size[i];
-      for (uint32_t s = segment_at(base_[i]); s < segments_.size() && segments_[s].begin < end; ++s) {
-        if (segments_[s].writer != kNone) continue;
-        const uint64_t gap_end = s + 1 < segments_.size() ? std::min(segments_[s + 1].begin, end) : end;
-        context_.report(Rule::kOutput, {}, BufferId(i), segments_[s].begin - base_[i], gap_end - base_[i],
+      const uint64_t end = tables_.base[i] + work_.buffer_size[i];
+      for (uint32_t s = segment_at(tables_.base[i]); s < tables_.segments.size() && tables_.segments[s].begin < end;
+           ++s) {
+        if (tables_.segments[s].writer != kNone) continue;
+        const uint64_t gap_end = s + 1 < tables_.segments.size() ? std::min(tables_.segments[s + 1].begin, end) : end;
+        context_.report(Rule::kOutput, {}, BufferId(i), tables_.segments[s].begin - tables_.base[i],
+                        gap_end - tables_.base[i],
                         "expected every byte written by the end of the pass, found these never written");
         break;
       }
@@ -352,21 +390,14 @@ class HazardCheck {
   const Program& program_;
   Workspace& work_;
   const size_t sms_;
-  std::vector<uint64_t> base_;         ///< by buffer: its place on the address line
-  std::vector<Touch> touches_;         ///< by task, then by range
-  std::vector<uint32_t> first_touch_;  ///< by task, and one past the end
-  std::vector<Segment> segments_;      ///< ascending
-  std::vector<ReadRecord> records_;
-  std::vector<std::vector<Cover>> covers_;  ///< by segment
-  std::vector<uint32_t> reader_clock_;      ///< [record][sm]
-  std::vector<uint32_t> writer_clock_;      ///< [record][sm]
-  std::vector<uint32_t> now_;               ///< [sm][sm]
-  std::vector<std::vector<uint32_t>> counter_clock_;
-  std::vector<std::vector<uint32_t>> spare_;  ///< clocks of counters nobody waits for any more
+  HazardTables& tables_;
+  uint64_t steps_ = 0;  ///< of the walk, to know when to give up
 };
 
 }  // namespace
 
-void check_hazards(Context& context) { HazardCheck(context).run(); }
+void check_hazards(Context& context) {
+  if (!HazardCheck(context).run()) context.work.incomplete = true;
+}
 
 }  // namespace amk::validator

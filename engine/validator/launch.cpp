@@ -33,11 +33,15 @@ void check_block(Context& context, const abi::TargetInfo& target) {
                     launch.stages, launch.stage_bytes, launch.activation_bytes, schedule::kControlBytes, limit, parts,
                     launch.smem_bytes));
   }
-  if (target.sm < abi::min_arch(launch.stream_backend)) {
+  const auto backend = static_cast<uint32_t>(launch.stream_backend);
+  if (backend >= std::size(abi::kStreamBackendValues)) {
+    context.report(
+        Rule::kBackend, {},
+        fmt::format("expected a back end below {}, found {}", std::size(abi::kStreamBackendValues), backend));
+  } else if (target.sm < abi::min_arch(launch.stream_backend)) {
     context.report(Rule::kBackend, {},
                    fmt::format("expected a back end of sm_{}, found '{}' (sm_{} and later)", target.sm,
-                               abi::kStreamBackendValues[static_cast<size_t>(launch.stream_backend)].name,
-                               abi::min_arch(launch.stream_backend)));
+                               abi::kStreamBackendValues[backend].name, abi::min_arch(launch.stream_backend)));
   }
 }
 

@@ -81,10 +81,12 @@ void check_pages(Context& context) {
     }
     ++pages_of[page.buffer.index()];
     if (work.buffer_sound[page.buffer.index()] == 0) continue;
+    if (program.buffer(page.buffer).kind != abi::BufferKind::kActivation) continue;  // refused below, as a whole
     check_place(context, page);
     if (uses_known) check_life(context, page, uses);
   }
   for (uint32_t i = 0; i < program.buffers.size(); ++i) {
+    if (work.buffer_sound[i] == 0) continue;  // what it is has been questioned already
     const uint32_t expected = program.buffers[i].kind == abi::BufferKind::kActivation ? 1 : 0;
     if (pages_of[i] == expected) continue;
     work.page_offset[i] = kNoPage;

@@ -12,7 +12,9 @@ namespace {
 
 /// All families, in the order in which each may rely on the ones before.
 void check_all(Context& context) {
+  context.work.incomplete = false;
   check_program(context);
+  if (!context.work.within_limits) return;
   check_tasks(context);
   check_placement(context);
   check_progress(context);
@@ -43,7 +45,8 @@ const std::vector<Finding>& Validator::check(const schedule::Program& program) {
   try {
     Context context{program, impl_->findings, impl_->work};
     check_all(context);
-    impl_->outcome = impl_->findings.empty() ? Outcome::kAccepted : Outcome::kRejected;
+    const Outcome unbroken = impl_->work.incomplete ? Outcome::kUnproven : Outcome::kAccepted;
+    impl_->outcome = impl_->findings.empty() ? unbroken : Outcome::kRejected;
   } catch (const std::bad_alloc&) {
     // Memory ran out before everything was looked at. What was found stands; what was not looked at is not proven.
     impl_->outcome = impl_->findings.empty() ? Outcome::kUnproven : Outcome::kRejected;

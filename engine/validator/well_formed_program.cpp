@@ -22,8 +22,10 @@ void check_target(Context& context) {
 
 void check_capacity(Context& context) {
   const schedule::Program& program = context.program;
+  context.work.within_limits = true;
   const auto limit = [&](const char* what, uint64_t found, uint64_t max) {
     if (found <= max) return;
+    context.work.within_limits = false;
     context.report(Rule::kCapacity, {}, fmt::format("expected at most {} {}, found {}", max, what, found));
   };
   limit("tasks", program.tasks.size(), kTasksMax);
@@ -52,6 +54,13 @@ void check_buffer(Context& context, uint32_t index) {
   const schedule::Buffer& buffer = context.program.buffers[index];
   Workspace& work = context.work;
   const BufferId id(index);
+  const auto kind = static_cast<uint32_t>(buffer.kind), dtype = static_cast<uint32_t>(buffer.shape.dtype);
+  if (kind >= abi::kBufferKindCount || dtype >= abi::kDtypeCount) {
+    context.report(Rule::kBufferShape, {}, id, 0, 0,
+                   fmt::format("expected a kind below {} and a type below {}, found {} and {}", abi::kBufferKindCount,
+                               abi::kDtypeCount, kind, dtype));
+    return;
+  }
   const std::optional<uint64_t> size = sound_size(buffer.shape);
   work.buffer_sound[index] = size.has_value() ? 1 : 0;
   work.buffer_size[index] = size.value_or(0);
@@ -65,9 +74,8 @@ void check_buffer(Context& context, uint32_t index) {
   const bool scratch = buffer.kind == abi::BufferKind::kActivation;
   if (scratch != (buffer.space == schedule::Space::kScratch)) {
     context.report(Rule::kBufferSpace, {}, id, 0, 0,
-                   fmt::format("expected a buffer of kind {} in {} memory, found it in {}",
-                               abi::kBufferKindNames[static_cast<size_t>(buffer.kind)], scratch ? "scratch" : "global",
-                               scratch ? "global" : "scratch"));
+                   fmt::format("expected a buffer of kind {} in {} memory, found it in {}", abi::kBufferKindNames[kind],
+                               scratch ? "scratch" : "global", scratch ? "global" : "scratch"));
     work.buffer_sound[index] = 0;
   }
   if (buffer.kind != abi::BufferKind::kKvCache || !size) return;
@@ -90,6 +98,7 @@ void check_program(Context& context) {
   for (schedule::KnobProblem& problem : schedule::check_knobs(context.program.config)) {
     context.report(Rule::kKnob, {}, fmt::format("{}: {}", problem.path, problem.message));
   }
+  if (!context.work.within_limits) return;
   const auto count = static_cast<uint32_t>(context.program.buffers.size());
   context.work.buffer_sound.assign(count, 0);
   context.work.buffer_size.assign(count, 0);

@@ -84,21 +84,22 @@ class TaskCheck {
     for (uint32_t i = 0; i < task_.operands.size(); ++i) {
       const abi::OperandInfo& expected = abi::operand(task_.opcode, i);
       const schedule::Buffer& buffer = context_.program.buffer(task_.operands[i]);
-      const bool fits = ((expected.kinds >> static_cast<uint32_t>(buffer.kind)) & 1U) != 0 &&
-                        ((expected.dtypes >> static_cast<uint32_t>(buffer.shape.dtype)) & 1U) != 0 &&
-                        buffer.shape.rank == expected.rank && input_fits(expected, buffer);
       if (context_.work.buffer_sound[task_.operands[i].index()] == 0) {
         operands_fit_ = false;  // already reported, at the buffer
         sound_ = false;
-      } else if (!fits) {
-        operands_fit_ = false;
-        sound_ = false;
-        context_.report(Rule::kOperandKind, {id_}, task_.operands[i], 0, 0,
-                        fmt::format("operand {} of {}: expected {}, rank {}, found {} {} of rank {}", expected.name,
-                                    abi::info(task_.opcode).name, expected.doc, expected.rank,
-                                    abi::kBufferKindNames[static_cast<size_t>(buffer.kind)],
-                                    abi::dtype_name(buffer.shape.dtype), buffer.shape.rank));
+        continue;
       }
+      const bool fits = ((expected.kinds >> static_cast<uint32_t>(buffer.kind)) & 1U) != 0 &&
+                        ((expected.dtypes >> static_cast<uint32_t>(buffer.shape.dtype)) & 1U) != 0 &&
+                        buffer.shape.rank == expected.rank && input_fits(expected, buffer);
+      if (fits) continue;
+      operands_fit_ = false;
+      sound_ = false;
+      context_.report(Rule::kOperandKind, {id_}, task_.operands[i], 0, 0,
+                      fmt::format("operand {} of {}: expected {}, rank {}, found {} {} of rank {}", expected.name,
+                                  abi::info(task_.opcode).name, expected.doc, expected.rank,
+                                  abi::kBufferKindNames[static_cast<size_t>(buffer.kind)],
+                                  abi::dtype_name(buffer.shape.dtype), buffer.shape.rank));
     }
   }
 

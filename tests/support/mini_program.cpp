@@ -75,6 +75,14 @@ TaskId MiniProgram::add(uint32_t sm, BufferId x, BufferId residual, BufferId y, 
   return append(sm, std::move(task));
 }
 
+TaskId MiniProgram::product(uint32_t sm, BufferId x, BufferId y, uint32_t begin, uint32_t count) {
+  schedule::Task task;
+  task.opcode = abi::Opcode::kGemv;
+  task.params = abi::GemvParams{begin, count, kSize, 32};
+  task.operands = {table_, x, y};
+  return append(sm, std::move(task));
+}
+
 void MiniProgram::wait(TaskId task, std::initializer_list<TaskId> producers) {
   for (const TaskId producer : producers) {
     program.tasks[task.index()].waits.push_back({program.task(producer).signal, 1});

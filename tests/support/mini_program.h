@@ -26,6 +26,8 @@ class MiniProgram {
   TaskId fill(uint32_t sm, BufferId y, uint32_t begin = 0, uint32_t count = kSize);
   /// y = x + residual on [begin, begin + count).
   TaskId add(uint32_t sm, BufferId x, BufferId residual, BufferId y, uint32_t begin = 0, uint32_t count = kSize);
+  /// y[r] = table[r, :] . x for rows [begin, begin + count) of the table's 8.
+  TaskId product(uint32_t sm, BufferId x, BufferId y, uint32_t begin = 0, uint32_t count = 8);
   /// `task` waits for each of `producers`; each has a counter of its own.
   void wait(TaskId task, std::initializer_list<TaskId> producers);
 

@@ -2,7 +2,9 @@
 #include <doctest/doctest.h>
 
 #include <functional>
+#include <limits>
 #include <set>
+#include <string>
 
 #include "support/mini_program.h"
 #include "validator/validator.h"
@@ -242,7 +244,7 @@ TEST_CASE("each case is rejected by its rule and by no other") {
   for (const Case& test : cases()) {
     Diamond diamond;
     test.break_it(diamond);
-    INFO(test.what);
+    INFO(std::string(test.what));
     CHECK(broken_rules(diamond.program) == std::set<Rule>{test.rule});
   }
 }
@@ -359,4 +361,111 @@ TEST_CASE("tiles are covered byte for byte: a gap and an overlap are found") {
   CHECK(tiled(32, 32).empty());
   CHECK(tiled(33, 31) == std::set<Rule>{Rule::kUnwritten});
   CHECK(tiled(31, 33) == std::set<Rule>{Rule::kWriteWrite});
+}
+
+TEST_CASE("a race is one finding, whichever of reader and writer is looked at first") {
+  for (const bool reader_first : {true, false}) {
+    MiniProgram program(2);
+    const BufferId a = program.vector("a"), b = program.vector("b"), c = program.vector("c"), d = program.vector("d");
+    program.fill(0, b);
+    if (reader_first) program.fill(1, d);  // tasks are looked at by turns, so this one keeps the writer back
+    const TaskId reader = program.add(0, b, a, c);
+    const TaskId writer = program.fill(1, a);
+    validator::Validator validator;
+    const std::vector<validator::Finding>& findings = validator.check(program.program);
+    REQUIRE(findings.size() == 1);
+    CHECK(findings[0].rule == Rule::kReadWrite);
+    CHECK(findings[0].buffer == a);
+    CHECK(findings[0].tasks == std::vector{reader, writer});
+  }
+
+  MiniProgram late(1);  // the write comes after the read for certain: no race, but nothing to read
+  const BufferId a = late.vector("a"), b = late.vector("b");
+  late.add(0, a, a, b);
+  late.fill(0, a);
+  CHECK(broken_rules(late.program) == std::set<Rule>{Rule::kUnwritten});
+}
+
+TEST_CASE("values outside their tables are refused, not looked up") {
+  Diamond kind;
+  kind.program.buffers[kind.c.index()].kind = static_cast<abi::BufferKind>(200);
+  CHECK(broken_rules(kind.program).contains(Rule::kBufferShape));
+  Diamond dtype;
+  dtype.program.buffers[dtype.c.index()].shape.dtype = static_cast<abi::Dtype>(200);
+  CHECK(broken_rules(dtype.program).contains(Rule::kBufferShape));
+  Diamond space;
+  space.program.buffers[space.c.index()].space = static_cast<schedule::Space>(200);
+  CHECK(broken_rules(space.program).contains(Rule::kBufferSpace));
+  Diamond opcode;
+  opcode.task(opcode.sum).opcode = static_cast<abi::Opcode>(200);
+  CHECK(broken_rules(opcode.program).contains(Rule::kReference));
+  Diamond span;
+  span.task(span.sum).ranges[0].span = static_cast<abi::Span>(200);
+  CHECK(broken_rules(span.program).contains(Rule::kReference));
+  Diamond operand;
+  operand.task(operand.sum).ranges[0].operand = 200;
+  CHECK(broken_rules(operand.program).contains(Rule::kReference));
+  Diamond backend;
+  backend.program.launch.stream_backend = static_cast<abi::StreamBackend>(200);
+  CHECK(broken_rules(backend.program) == std::set<Rule>{Rule::kBackend});
+  Diamond eps;
+  eps.task(eps.sum).opcode = abi::Opcode::kRmsNorm;
+  eps.task(eps.sum).params = abi::RmsNormParams{64, std::numeric_limits<float>::quiet_NaN()};
+  CHECK_FALSE(broken_rules(eps.program).empty());
+}
+
+TEST_CASE("a program beyond the IR's limits is refused before tables are made for it") {
+  Diamond queues;
+  queues.program.placement.queues.resize(200000);  // vector clocks would take 160 GB
+  CHECK(broken_rules(queues.program) == std::set<Rule>{Rule::kCapacity});
+  Diamond scratch;
+  scratch.program.scratch_bytes = UINT64_MAX;
+  scratch.page(scratch.d).offset = UINT64_MAX - 127 - 256;
+  CHECK(broken_rules(scratch.program) == std::set<Rule>{Rule::kCapacity});
+  Diamond extents;
+  for (uint64_t& extent : extents.program.buffers[extents.c.index()].shape.extent) extent = UINT64_MAX;
+  CHECK(broken_rules(extents.program).contains(Rule::kBufferShape));
+}
+
+TEST_CASE("empty programs are judged, not tripped over") {
+  CHECK(broken_rules(schedule::Program()).contains(Rule::kTarget));
+  MiniProgram no_tasks(1);
+  CHECK(broken_rules(no_tasks.program).empty());
+  MiniProgram no_queues(0);
+  CHECK(broken_rules(no_queues.program) == std::set<Rule>{Rule::kGrid});
+}
+
+TEST_CASE("a program whose proof would take for ever is unproven") {
+  // n nested reads of a vector between n writes of all of it, in one queue: n cubed steps.
+  constexpr uint32_t kNested = 1500;
+  MiniProgram program(1);
+  const BufferId a = program.vector("a"), b = program.vector("b"), c = program.vector("c");
+  for (const BufferId vector : {a, b, c}) {
+    program.program.buffers[vector.index()].shape.extent[0] = 4096;
+    program.program.pages[vector.index() - a.index()] = {
+        vector, (vector.index() - a.index()) * 16384ULL, 16384, {}, {}};
+  }
+  program.program.buffers[1].shape.extent[1] = 4096;
+  program.program.scratch_bytes = 3 * 16384;
+  program.fill(0, a, 0, 4096);
+  program.fill(0, b, 0, 4096);
+  const schedule::Task fill = program.program.tasks[0];
+  const TaskId sum = program.add(0, a, b, c, 0, 1);
+  const schedule::Task first = program.program.task(sum);
+  const auto append = [&](const schedule::Task& task) {
+    program.program.tasks.push_back(task);
+    program.program.placement.queues[0].emplace_back(static_cast<uint32_t>(program.program.tasks.size() - 1));
+  };
+  for (uint32_t i = 1; i < kNested; ++i) {
+    schedule::Task task = first;
+    task.params = abi::ElementwiseParams{0, i + 1};
+    for (abi::Range& range : task.ranges) range.end = 4 * (i + 1);
+    append(task);
+  }
+  for (uint32_t i = 0; i < kNested; ++i) append(fill);
+  program.refresh_pages();
+  validator::Validator validator;
+  CHECK(validator.check(program.program).empty());
+  CHECK(validator.outcome() == validator::Outcome::kUnproven);
+  CHECK_FALSE(validator::validate(program.program).validated.has_value());
 }
