@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <string>
 #include <vector>
 
 #include "schedule/lowering.h"
@@ -27,7 +26,7 @@ Result<vm::ReferenceVm> make(const model::Checkpoint& checkpoint, uint32_t conte
   return vm::ReferenceVm::create(*validation.validated, checkpoint, pool);
 }
 
-Status measure(const std::string& model, size_t tokens, uint32_t context) {
+Status measure(const char* model, size_t tokens, uint32_t context) {
   AMK_ASSIGN_OR_RETURN(const model::Checkpoint checkpoint, model::Checkpoint::open(model));
   ThreadPool pool;
   AMK_ASSIGN_OR_RETURN(vm::ReferenceVm machine, make(checkpoint, context, pool));
@@ -50,8 +49,9 @@ Status measure(const std::string& model, size_t tokens, uint32_t context) {
 
 }  // namespace
 
+// NOLINTNEXTLINE(bugprone-exception-escape): running out of memory may end a benchmark
 int main(int argc, char** argv) {
-  const std::string model = argc > 1 ? argv[1] : "synthetic:smollm2-135m";
+  const char* model = argc > 1 ? argv[1] : "synthetic:smollm2-135m";
   const size_t tokens = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 32;
   const auto context = static_cast<uint32_t>(argc > 3 ? std::strtoul(argv[3], nullptr, 10) : 2048);
   const Status status = measure(model, std::max<size_t>(1, tokens), context);

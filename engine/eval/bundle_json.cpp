@@ -147,18 +147,14 @@ struct Manifest {
 };
 
 Result<HashedFiles> read_files(model::JsonObject& parent, std::string_view key) {
-  if (!parent.has(key)) return parent.refusal(ErrorCode::kBadInput, key, "an object of files");
-  const model::Json& value = parent.at(key);
-  AMK_ASSIGN_OR_RETURN(const model::JsonObject checked,
-                       model::JsonObject::create(value, parent.location(), fmt::format("{}{}.", parent.prefix(), key)));
+  AMK_ASSIGN_OR_RETURN(model::JsonObject entries, parent.object(key));
   HashedFiles files;
-  for (const auto& [name, entry] : value.items()) {
+  for (const std::string& name : entries.unread()) {
     if (name.empty() || name.find('/') != std::string::npos || name.starts_with("..")) {
       return Error{ErrorCode::kBadInput, fmt::format("expected plain file names, found '{}'", model::printable(name)),
                    parent.location(), ""};
     }
-    AMK_ASSIGN_OR_RETURN(model::JsonObject file,
-                         model::JsonObject::create(entry, parent.location(), checked.prefix() + name + "."));
+    AMK_ASSIGN_OR_RETURN(model::JsonObject file, entries.object(name));
     HashedFile& out = files[name];
     AMK_ASSIGN_OR_RETURN(out.size, file.integer("size", 0, UINT64_MAX));
     AMK_ASSIGN_OR_RETURN(out.sha256, file.string("sha256"));
@@ -178,8 +174,7 @@ Result<Manifest> read_manifest(const fs::path& bundle) {
   if (!manifest.files.contains(kProgramFile)) {
     return object.refusal(ErrorCode::kBadInput, "files", fmt::format("an entry for {}", kProgramFile));
   }
-  if (!object.has("model")) return object.refusal(ErrorCode::kBadInput, "model", "an object");
-  AMK_ASSIGN_OR_RETURN(model::JsonObject model, model::JsonObject::create(object.at("model"), location, "model."));
+  AMK_ASSIGN_OR_RETURN(model::JsonObject model, object.object("model"));
   AMK_ASSIGN_OR_RETURN(manifest.model_files, read_files(model, "files"));
   AMK_ASSIGN_OR_RETURN(manifest.source, model.string("source"));
   AMK_ASSIGN_OR_RETURN(const std::string precision, model.string("rope_frequencies"));

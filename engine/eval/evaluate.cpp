@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "base/random.h"
@@ -52,7 +53,8 @@ void compare(const std::vector<float>& expected, const std::vector<float>& found
     if (near_tie || best_token(logits) == chosen[row]) ++agreed;
   }
   verdict.top1_agreement = static_cast<double>(agreed) / static_cast<double>(chosen.size());
-  const bool close = verdict.max_abs_err <= verdict.tolerance;  // false for NaN
+  // Logits that are not finite have no tolerance worth the name: an infinite one would allow everything.
+  const bool close = std::isfinite(verdict.max_abs_err) && verdict.max_abs_err <= verdict.tolerance;
   verdict.correct = close && agreed == chosen.size() && verdict.repeatable;
   if (!close) {
     verdict.notes.push_back(fmt::format("expected logits within {:.3g} of the oracle's, found a difference of {:.3g}",
@@ -108,6 +110,8 @@ Verdict verdict_of(const validator::Validation& validation) {
 }
 
 Result<Evaluation> evaluate(const EvaluateRequest& request, ThreadPool& pool) {
+  if (request.positions == 0)
+    return Error{ErrorCode::kUsage, "expected at least one position to compare with the oracle, found 0", "", ""};
   const schedule::ModelGraph graph = schedule::build_graph(*request.checkpoint);
   schedule::LowerRequest lowering{&graph, request.target, request.config, request.context};
   if (lowering.context == 0) lowering.context = schedule::default_context(graph.config);

@@ -19,7 +19,7 @@ struct EvaluateRequest {
   const abi::TargetInfo* target = nullptr;
   schedule::ScheduleConfig config;
   uint32_t context = 0;     ///< 0: default_context()
-  uint32_t positions = 16;  ///< how many positions are compared with the oracle; at most the context
+  uint32_t positions = 16;  ///< how many positions are compared with the oracle, at least 1; at most the context
   uint64_t seed = 1;        ///< of the tokens that are fed
   schedule::PassDump dump;  ///< called after every lowering pass
   /// Called as the work goes on: what is done, how much of how much.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "eval/logits.h"
 #include "eval/oracle.h"
@@ -54,8 +55,8 @@ class Verifier {
     largest_logit_ = std::max(largest_logit_, largest_magnitude(expected));
     agreement_.tolerance = logit_tolerance(config_, largest_logit_);
     const double difference = largest_difference(expected, machine.logits());
-    // The first NaN stays: it compares as neither larger nor smaller.
-    if (!(difference <= agreement_.max_abs_err)) agreement_.max_abs_err = difference;
+    // The first NaN stays: nothing compares as larger than it.
+    if (std::isnan(difference) || difference > agreement_.max_abs_err) agreement_.max_abs_err = difference;
     const bool near_tie = top_margin(expected) <= 2 * agreement_.tolerance;
     if (!near_tie && best_token(expected) != machine.next_token()) ++agreement_.different_tokens;
     ++agreement_.positions;

@@ -1,6 +1,7 @@
 // Text generation by a validated program: ingest the prompt, then choose token after token.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -36,7 +37,10 @@ struct Agreement {
   double max_abs_err = 0;
   double tolerance = 0;
   uint32_t different_tokens = 0;  ///< greedy choices other than the oracle's, near ties excepted
-  [[nodiscard]] bool agrees() const { return different_tokens == 0 && max_abs_err <= tolerance; }
+  /// False where a difference is NaN or infinite, whatever the tolerance.
+  [[nodiscard]] bool agrees() const {
+    return different_tokens == 0 && std::isfinite(max_abs_err) && max_abs_err <= tolerance;
+  }
 };
 
 struct Generation {

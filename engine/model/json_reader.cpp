@@ -3,57 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <stdexcept>
 #include <utility>
+
+#include "base/text.h"
 
 namespace amk::model {
 namespace {
 
 constexpr size_t kParserMessageMax = 200;
-
-/// Thrown out of the parser's callback: the only way to stop it.
-class Refused : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
-/// Watches the parse: nlohmann keeps the last of two equal keys and nests without bound; neither is acceptable.
-class ParseWatch {
- public:
-  bool operator()(int depth, Json::parse_event_t event, const Json& parsed) {
-    switch (event) {
-      case Json::parse_event_t::object_start:
-        check_depth(depth);
-        keys_.emplace_back();
-        break;
-      case Json::parse_event_t::array_start:
-        check_depth(depth);
-        break;
-      case Json::parse_event_t::key:
-        if (!keys_.back().insert(parsed.get_ref<const std::string&>()).second) {
-          throw Refused(fmt::format("expected every key once, found '{}' twice",
-                                    printable(parsed.get_ref<const std::string&>())));
-        }
-        break;
-      case Json::parse_event_t::object_end:
-        keys_.pop_back();
-        break;
-      case Json::parse_event_t::array_end:
-      case Json::parse_event_t::value:
-        break;
-    }
-    return true;
-  }
-
- private:
-  static void check_depth(int depth) {
-    if (depth >= kJsonDepthMax) {
-      throw Refused(fmt::format("expected at most {} levels of nesting, found more", kJsonDepthMax));
-    }
-  }
-
-  std::vector<std::set<std::string>> keys_;  // one set an open object
-};
 
 /// nlohmann's text without its "[json.exception.parse_error.101] " tag; it may quote the input.
 std::string parser_message(const std::exception& exception) {
@@ -62,14 +19,80 @@ std::string parser_message(const std::exception& exception) {
   return printable(tag == std::string_view::npos ? text : text.substr(tag + 2), kParserMessageMax);
 }
 
+/// Builds the value as nlohmann's reader announces its parts: its own builder keeps the last of two equal keys and
+/// nests without bound; neither is acceptable. Each callback returns whether to go on.
+class DomBuilder : public nlohmann::json_sax<Json> {
+ public:
+  bool null() override { return put(Json(nullptr)); }
+  bool boolean(bool value) override { return put(Json(value)); }
+  bool number_integer(number_integer_t value) override { return put(Json(value)); }
+  bool number_unsigned(number_unsigned_t value) override { return put(Json(value)); }
+  bool number_float(number_float_t value, const string_t&) override { return put(Json(value)); }
+  bool string(string_t& value) override { return put(Json(std::move(value))); }
+  bool binary(binary_t&) override { return refuse("expected JSON, found a binary value"); }
+  bool start_object(size_t) override { return open(Json::object()); }
+  bool start_array(size_t) override { return open(Json::array()); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+
+  bool key(string_t& name) override {
+    const auto [place, is_new] = open_.back()->get_ref<Json::object_t&>().emplace(std::move(name), nullptr);
+    if (!is_new) return refuse(fmt::format("expected every key once, found '{}' twice", printable(place->first)));
+    member_ = &place->second;
+    return true;
+  }
+
+  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception& exception) override {
+    return refuse("expected JSON, found a " + parser_message(exception));
+  }
+
+  Json root;
+  std::string problem;  ///< set when a callback has returned false
+
+ private:
+  bool refuse(std::string message) {
+    problem = std::move(message);
+    return false;
+  }
+
+  /// Where the next value goes.
+  Json& slot() {
+    if (open_.empty()) return root;
+    if (open_.back()->is_array()) return open_.back()->get_ref<Json::array_t&>().emplace_back();
+    return *member_;
+  }
+
+  bool put(Json value) {
+    slot() = std::move(value);
+    return true;
+  }
+
+  bool open(Json container) {
+    if (open_.size() == kJsonDepthMax) {
+      return refuse(fmt::format("expected at most {} levels of nesting, found more", kJsonDepthMax));
+    }
+    Json& place = slot();
+    place = std::move(container);
+    open_.push_back(&place);  // stays in place: its parent takes no other value until this one is closed
+    return true;
+  }
+
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
+  std::vector<Json*> open_;  ///< the containers around the next value, outermost first
+  Json* member_ = nullptr;   ///< the member of the innermost object whose key was read last
+};
+
 }  // namespace
 
 Result<Json> parse_json(std::string_view text, const std::string& location) {
   try {
-    ParseWatch watch;
-    return Json::parse(text.begin(), text.end(), std::ref(watch));
-  } catch (const Refused& refused) {
-    return Error{ErrorCode::kBadInput, refused.what(), location, ""};
+    DomBuilder builder;
+    if (!Json::sax_parse(text, &builder)) return Error{ErrorCode::kBadInput, builder.problem, location, ""};
+    return std::move(builder.root);
   } catch (const Json::exception& exception) {
     return Error{ErrorCode::kBadInput, "expected JSON, found a " + parser_message(exception), location, ""};
   }
@@ -133,7 +156,8 @@ Result<double> JsonObject::number(std::string_view key, double min, double max) 
   return refusal(ErrorCode::kBadInput, key, fmt::format("a number from {} to {}", min, max));
 }
 
-Result<bool> JsonObject::boolean(std::string_view key) {
+Result<bool> JsonObject::boolean(std::string_view key, std::optional<bool> fallback) {
+  if (!has(key) && fallback) return *fallback;
   if (has(key) && at(key).is_boolean()) return at(key).get<bool>();
   return refusal(ErrorCode::kBadInput, key, "true or false");
 }
@@ -143,12 +167,64 @@ Result<std::string> JsonObject::string(std::string_view key) {
   return refusal(ErrorCode::kBadInput, key, "a string");
 }
 
+Result<std::optional<std::string>> JsonObject::optional_string(std::string_view key) {
+  if (!has_value(key)) return std::optional<std::string>();
+  AMK_ASSIGN_OR_RETURN(std::string text, string(key));
+  return std::optional(std::move(text));
+}
+
+Result<const Json*> JsonObject::array(std::string_view key) {
+  if (has(key) && at(key).is_array()) return &at(key);
+  return refusal(ErrorCode::kBadInput, key, "an array");
+}
+
+Result<std::vector<uint64_t>> JsonObject::integers(std::string_view key, uint64_t min, uint64_t max) {
+  AMK_ASSIGN_OR_RETURN(const Json* list, array(key));
+  std::vector<uint64_t> out;
+  out.reserve(list->size());
+  for (const Json& element : *list) {
+    const auto number = as_integer(element, min, max);
+    if (!number) return refusal(ErrorCode::kBadInput, key, fmt::format("integers from {} to {}", min, max));
+    out.push_back(*number);
+  }
+  return out;
+}
+
+Result<JsonObject> JsonObject::object(std::string_view key) {
+  if (!has(key)) return refusal(ErrorCode::kBadInput, key, "an object");
+  return create(at(key), location_, fmt::format("{}{}.", prefix_, printable(key)));
+}
+
+Result<std::vector<JsonObject>> JsonObject::objects(std::string_view key) {
+  AMK_ASSIGN_OR_RETURN(const Json* list, array(key));
+  std::vector<JsonObject> out;
+  for (const Json& element : *list) {
+    AMK_ASSIGN_OR_RETURN(JsonObject object,
+                         create(element, location_, fmt::format("{}{}[{}].", prefix_, printable(key), out.size())));
+    out.push_back(std::move(object));
+  }
+  return out;
+}
+
+void JsonObject::skip(std::initializer_list<std::string_view> keys) { read_.insert(keys.begin(), keys.end()); }
+
 std::vector<std::string> JsonObject::unread() const {
   std::vector<std::string> out;
   for (const auto& item : value_->items()) {
     if (!read_.contains(item.key())) out.push_back(item.key());
   }
   return out;
+}
+
+Status JsonObject::all_read(ErrorCode code) const {
+  const std::vector<std::string> rest = unread();
+  if (rest.empty()) return {};
+  const std::vector<std::string_view> names(read_.begin(), read_.end());
+  return refusal(code, rest.front(), "no such key" + did_you_mean(std::string_view(rest.front()).substr(0, 80), names));
+}
+
+std::string JsonObject::place(std::string_view key) const {
+  return fmt::format("{}: {}{}", location_, prefix_, printable(key));
 }
 
 Error JsonObject::refusal(ErrorCode code, std::string_view key, std::string_view expected) const {

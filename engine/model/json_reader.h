@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -19,8 +20,9 @@ namespace amk::model {
 
 using Json = nlohmann::json;
 
-/// Nesting beyond which a document is refused: checkpoints need 4, and recursion over a document must stay shallow.
-inline constexpr int kJsonDepthMax = 32;
+/// Nesting beyond which a document is refused: a template in tokenizer.json needs 7, and recursion over a document must
+/// stay shallow.
+inline constexpr size_t kJsonDepthMax = 64;
 
 /// Parses `text`; `location` names it in errors. kBadInput: no JSON, invalid UTF-8, a key twice in one object, nesting
 /// beyond kJsonDepthMax, a number no double can hold.
@@ -48,16 +50,32 @@ class JsonObject {
   [[nodiscard]] const Json& at(std::string_view key);
 
   // Typed fields. kBadInput where the field is missing, of another type or outside [min, max].
+  // `fallback` stands for a missing field.
   Result<uint64_t> integer(std::string_view key, uint64_t min, uint64_t max);
   Result<double> number(std::string_view key, double min, double max);
-  Result<bool> boolean(std::string_view key);
+  Result<bool> boolean(std::string_view key, std::optional<bool> fallback = std::nullopt);
   Result<std::string> string(std::string_view key);
+  /// Null and missing are nothing.
+  Result<std::optional<std::string>> optional_string(std::string_view key);
+  Result<const Json*> array(std::string_view key);
+  /// An array of integers, each in [min, max].
+  Result<std::vector<uint64_t>> integers(std::string_view key, uint64_t min, uint64_t max);
+  /// The object there, its prefix "<prefix><key>.".
+  Result<JsonObject> object(std::string_view key);
+  /// An array of objects, the prefix of number i "<prefix><key>[i].".
+  Result<std::vector<JsonObject>> objects(std::string_view key);
 
+  /// Counts as asking for `keys`: their values are known to have no bearing.
+  void skip(std::initializer_list<std::string_view> keys);
   /// Keys nobody asked for, in name order.
   [[nodiscard]] std::vector<std::string> unread() const;
+  /// An error that names the first key nobody asked for, and the one it may have been meant to be.
+  [[nodiscard]] Status all_read(ErrorCode code) const;
 
   /// "<prefix><key>: expected <expected>, found <the field>".
   [[nodiscard]] Error refusal(ErrorCode code, std::string_view key, std::string_view expected) const;
+  /// "<location>: <prefix><key>", the field as a location.
+  [[nodiscard]] std::string place(std::string_view key) const;
   [[nodiscard]] const std::string& location() const { return location_; }
   [[nodiscard]] const std::string& prefix() const { return prefix_; }
 

@@ -83,7 +83,7 @@ Result<RopeConfig> read_scaling(JsonObject& object) {
 Result<RopeSource> read_source(JsonObject& config, const std::string& key) {
   RopeSource source{key, {}, {}};
   if (!config.has_value(key)) return source;
-  AMK_ASSIGN_OR_RETURN(JsonObject object, JsonObject::create(config.at(key), config.location(), key + "."));
+  AMK_ASSIGN_OR_RETURN(JsonObject object, config.object(key));
   AMK_ASSIGN_OR_RETURN(source.theta, read_theta(object));
   AMK_ASSIGN_OR_RETURN(source.scaling, read_scaling(object));
   return source;

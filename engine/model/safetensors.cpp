@@ -56,26 +56,13 @@ Result<abi::Dtype> parse_dtype(const std::string& text, std::string_view name, c
                       fmt::format("expected dtype F32, F16, BF16, U32 or I32, found '{}'", printable(text)), location);
 }
 
-Result<std::vector<uint64_t>> parse_integers(JsonObject& object, std::string_view key) {
-  if (!object.has(key) || !object.at(key).is_array()) {
-    return object.refusal(ErrorCode::kBadInput, key, "an array of integers");
-  }
-  std::vector<uint64_t> out;
-  for (const Json& element : object.at(key)) {
-    const auto number = as_integer(element, 0, kSizeMax);
-    if (!number) return object.refusal(ErrorCode::kBadInput, key, "integers of at least 0");
-    out.push_back(*number);
-  }
-  return out;
-}
-
 Result<Entry> parse_entry(const std::string& name, const Json& json, const std::string& location) {
   AMK_ASSIGN_OR_RETURN(JsonObject object, JsonObject::create(json, location, printable(name) + "."));
   Entry entry;
   entry.name = name;
   AMK_ASSIGN_OR_RETURN(entry.dtype_text, object.string("dtype"));
-  AMK_ASSIGN_OR_RETURN(entry.shape, parse_integers(object, "shape"));
-  AMK_ASSIGN_OR_RETURN(const std::vector<uint64_t> offsets, parse_integers(object, "data_offsets"));
+  AMK_ASSIGN_OR_RETURN(entry.shape, object.integers("shape", 0, kSizeMax));
+  AMK_ASSIGN_OR_RETURN(const std::vector<uint64_t> offsets, object.integers("data_offsets", 0, kSizeMax));
   if (const auto unread = object.unread(); !unread.empty()) {
     return tensor_error(ErrorCode::kBadInput, name,
                         fmt::format("expected dtype, shape and data_offsets, found '{}'", printable(unread[0])),

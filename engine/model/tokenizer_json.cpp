@@ -5,43 +5,47 @@
 #include <array>
 #include <utility>
 
-#include "model/json_object.h"
+#include "model/json_reader.h"
 #include "model/regex_dialect.h"
-#include "model/strict_json.h"
 #include "model/utf8.h"
 
 namespace amk::model {
 namespace {
 
-using nlohmann::json;
-
-Error unsupported(std::string message, std::string location) {
-  return Error{ErrorCode::kUnsupported, std::move(message), std::move(location), ""};
+Error unsupported(const JsonObject& object, std::string_view key, std::string_view expected) {
+  return object.refusal(ErrorCode::kUnsupported, key, expected);
 }
 
+/// Nothing in a file is ignored: what was not asked for by now is not modelled.
+Status nothing_else(const JsonObject& object) { return object.all_read(ErrorCode::kUnsupported); }
+
 /// kUnsupported for a setting that is not modelled, unless it is missing, null or `off`.
-Status expect_off(const JsonMembers& object, std::string_view key, const json& off) {
-  const json* member = object.find(key);
-  if (member == nullptr || member->is_null() || *member == off) return {};
-  return unsupported(fmt::format("expected '{}' to be off, found {}", key,
-                                 member->is_primitive() ? shown_text(member->dump(-1, ' ', true)) : json_kind(*member)),
-                     object.at(key));
+Status expect_off(JsonObject& object, std::string_view key, const Json& off) {
+  if (!object.has_value(key) || object.at(key) == off) return {};
+  return unsupported(object, key, off.is_null() ? "null" : fmt::format("null or {}", show_json(off)));
+}
+
+/// A value of [0, 2^32), as ids are.
+Result<uint32_t> read_id(JsonObject& object, std::string_view key) {
+  AMK_ASSIGN_OR_RETURN(const uint64_t id, object.integer(key, 0, UINT32_MAX));
+  return static_cast<uint32_t>(id);
 }
 
 // ---- model ----
 
-Result<std::vector<VocabularyEntry>> read_vocabulary(const JsonMembers& model) {
-  AMK_ASSIGN_OR_RETURN(const json* vocabulary, model.object("vocab"));
+Result<std::vector<VocabularyEntry>> read_vocabulary(JsonObject& model) {
+  AMK_ASSIGN_OR_RETURN(const JsonObject vocabulary, model.object("vocab"));
   std::vector<VocabularyEntry> entries;
-  entries.reserve(vocabulary->size());
-  for (const auto& [content, value] : vocabulary->get_ref<const json::object_t&>()) {
-    if (!value.is_number_unsigned()) {
+  entries.reserve(model.at("vocab").size());
+  for (const auto& [content, value] : model.at("vocab").get_ref<const Json::object_t&>()) {
+    const auto id = as_integer(value, 0, UINT32_MAX);
+    if (!id) {
       return Error{ErrorCode::kBadInput,
-                   fmt::format("expected an id for token '{}', found {}", shown_text(content), json_kind(value)),
-                   model.at("vocab"), ""};
+                   fmt::format("model.vocab: expected an id from 0 to {} for token '{}', found {}", UINT32_MAX,
+                               shown_text(content), show_json(value)),
+                   model.location(), ""};
     }
-    AMK_ASSIGN_OR_RETURN(const uint32_t id, json_id(value, model.at("vocab")));
-    entries.push_back({content, id});
+    entries.push_back({content, static_cast<uint32_t>(*id)});
   }
   return entries;
 }
@@ -57,18 +61,17 @@ Result<MergeRule> merge_from_text(const std::string& text, const std::string& lo
   return MergeRule{text.substr(0, space), text.substr(space + 1)};
 }
 
-Result<std::vector<MergeRule>> read_merges(const JsonMembers& model) {
-  AMK_ASSIGN_OR_RETURN(const json* merges, model.array("merges"));
+Result<std::vector<MergeRule>> read_merges(JsonObject& model) {
+  AMK_ASSIGN_OR_RETURN(const Json* merges, model.array("merges"));
   std::vector<MergeRule> rules;
   rules.reserve(merges->size());
   for (size_t i = 0; i < merges->size(); ++i) {
-    const json& merge = (*merges)[i];
+    const Json& merge = (*merges)[i];
     const bool is_pair = merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string();
     if (merge.type() != (*merges)[0].type() || (!is_pair && !merge.is_string())) {
-      return Error{
-          ErrorCode::kBadInput,
-          fmt::format("expected merges that are all strings or all pairs of strings, found {}", json_kind(merge)),
-          fmt::format("{}/{}", model.at("merges"), i), ""};
+      return Error{ErrorCode::kBadInput,
+                   "expected merges that are all strings or all pairs of strings, found " + show_json(merge),
+                   fmt::format("{}[{}]", model.place("merges"), i), ""};
     }
     if (is_pair) {
       rules.push_back({merge[0].get<std::string>(), merge[1].get<std::string>()});
@@ -76,22 +79,17 @@ Result<std::vector<MergeRule>> read_merges(const JsonMembers& model) {
     }
     const auto& text = merge.get_ref<const std::string&>();
     if (text.starts_with("#version")) continue;  // the head line of a merges.txt, which takes no rank
-    AMK_ASSIGN_OR_RETURN(MergeRule rule, merge_from_text(text, fmt::format("{}/{}", model.at("merges"), i)));
+    AMK_ASSIGN_OR_RETURN(MergeRule rule, merge_from_text(text, fmt::format("{}[{}]", model.place("merges"), i)));
     rules.push_back(std::move(rule));
   }
   return rules;
 }
 
-Status read_model(const json& value, const std::string& location, TokenizerSpec& spec) {
-  AMK_ASSIGN_OR_RETURN(const JsonMembers model, JsonMembers::from(value, location));
+Status read_model(JsonObject& file, TokenizerSpec& spec) {
+  AMK_ASSIGN_OR_RETURN(JsonObject model, file.object("model"));
   // Files older than the field have none; among the models only BPE has merges.
   AMK_ASSIGN_OR_RETURN(const std::optional<std::string> type, model.optional_string("type"));
-  if (type.value_or(model.has("merges") ? "BPE" : "") != "BPE") {
-    return unsupported(fmt::format("expected a model of type BPE, found '{}'", shown_text(type.value_or(""))),
-                       model.at("type"));
-  }
-  AMK_TRY(model.only({"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk",
-                      "byte_fallback", "ignore_merges", "vocab", "merges"}));
+  if (type.value_or(model.has_value("merges") ? "BPE" : "") != "BPE") return unsupported(model, "type", "\"BPE\"");
   AMK_TRY(expect_off(model, "dropout", 0.0));
   AMK_TRY(expect_off(model, "continuing_subword_prefix", ""));
   AMK_TRY(expect_off(model, "end_of_word_suffix", ""));
@@ -101,58 +99,56 @@ Status read_model(const json& value, const std::string& location, TokenizerSpec&
   AMK_ASSIGN_OR_RETURN(spec.ignore_merges, model.boolean("ignore_merges", false));
   AMK_ASSIGN_OR_RETURN(spec.vocabulary, read_vocabulary(model));
   AMK_ASSIGN_OR_RETURN(spec.merges, read_merges(model));
-  return {};
+  return nothing_else(model);
 }
 
 // ---- added tokens, normalizer ----
 
-Result<std::vector<AddedToken>> read_added_tokens(const json& value, const std::string& location) {
-  if (!value.is_array()) {
-    return Error{ErrorCode::kBadInput, fmt::format("expected an array, found {}", json_kind(value)), location, ""};
-  }
-  std::vector<AddedToken> tokens;
-  for (size_t i = 0; i < value.size(); ++i) {
-    AMK_ASSIGN_OR_RETURN(const JsonMembers object, JsonMembers::from(value[i], fmt::format("{}/{}", location, i)));
-    AMK_TRY(object.only({"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"}));
+Status read_added_tokens(JsonObject& file, std::vector<AddedToken>& tokens) {
+  if (!file.has_value("added_tokens")) return {};
+  AMK_ASSIGN_OR_RETURN(std::vector<JsonObject> objects, file.objects("added_tokens"));
+  for (JsonObject& object : objects) {
     AddedToken token;
-    AMK_ASSIGN_OR_RETURN(token.id, object.id("id"));
+    AMK_ASSIGN_OR_RETURN(token.id, read_id(object, "id"));
     AMK_ASSIGN_OR_RETURN(token.content, object.string("content"));
     AMK_ASSIGN_OR_RETURN(token.single_word, object.boolean("single_word"));
     AMK_ASSIGN_OR_RETURN(token.lstrip, object.boolean("lstrip"));
     AMK_ASSIGN_OR_RETURN(token.rstrip, object.boolean("rstrip"));
     AMK_ASSIGN_OR_RETURN(token.normalized, object.boolean("normalized"));
     AMK_ASSIGN_OR_RETURN(token.special, object.boolean("special"));
+    AMK_TRY(nothing_else(object));
     tokens.push_back(std::move(token));
   }
-  return tokens;
+  return {};
 }
 
-/// The members of a Sequence, or the value itself: the parts of the file that may be one thing or a list of them.
-Result<std::vector<JsonMembers>> read_steps(const json& value, const std::string& location, std::string_view list_key) {
-  AMK_ASSIGN_OR_RETURN(const JsonMembers object, JsonMembers::from(value, location));
+/// The steps of a Sequence, or the value itself: the parts of the file that may be one thing or a list of them.
+Status append_steps(JsonObject object, std::string_view list_key, std::vector<JsonObject>& steps) {
   AMK_ASSIGN_OR_RETURN(const std::string type, object.string("type"));
-  if (type != "Sequence") return std::vector<JsonMembers>{object};
-  AMK_TRY(object.only({"type", list_key}));
-  AMK_ASSIGN_OR_RETURN(const json* list, object.array(list_key));
-  std::vector<JsonMembers> steps;
-  for (size_t i = 0; i < list->size(); ++i) {
-    AMK_ASSIGN_OR_RETURN(std::vector<JsonMembers> inner,
-                         read_steps((*list)[i], fmt::format("{}/{}", object.at(list_key), i), list_key));
-    for (JsonMembers& step : inner) steps.push_back(std::move(step));
+  if (type != "Sequence") {
+    steps.push_back(std::move(object));
+    return {};
   }
+  AMK_ASSIGN_OR_RETURN(std::vector<JsonObject> members, object.objects(list_key));
+  AMK_TRY(nothing_else(object));
+  for (JsonObject& member : members) AMK_TRY(append_steps(std::move(member), list_key, steps));
+  return {};
+}
+
+Result<std::vector<JsonObject>> read_steps(JsonObject& file, std::string_view key, std::string_view list_key) {
+  AMK_ASSIGN_OR_RETURN(JsonObject object, file.object(key));
+  std::vector<JsonObject> steps;
+  AMK_TRY(append_steps(std::move(object), list_key, steps));
   return steps;
 }
 
-Result<bool> read_normalizer(const json& value, const std::string& location) {
-  if (value.is_null()) return false;
-  AMK_ASSIGN_OR_RETURN(const std::vector<JsonMembers> steps, read_steps(value, location, "normalizers"));
-  for (const JsonMembers& step : steps) {
+Result<bool> read_normalizer(JsonObject& file) {
+  if (!file.has_value("normalizer")) return false;
+  AMK_ASSIGN_OR_RETURN(std::vector<JsonObject> steps, read_steps(file, "normalizer", "normalizers"));
+  for (JsonObject& step : steps) {
     AMK_ASSIGN_OR_RETURN(const std::string type, step.string("type"));
-    if (type != "NFC") {
-      return unsupported(fmt::format("expected a normalizer of type NFC, found '{}'", shown_text(type)),
-                         step.location());
-    }
-    AMK_TRY(step.only({"type"}));
+    if (type != "NFC") return unsupported(step, "type", "\"NFC\"");
+    AMK_TRY(nothing_else(step));
   }
   return !steps.empty();
 }
@@ -160,217 +156,173 @@ Result<bool> read_normalizer(const json& value, const std::string& location) {
 // ---- pre-tokenizer ----
 
 /// {"Regex": "..."} in Oniguruma's dialect, or {"String": "..."}.
-Result<Regex> read_pattern(const JsonMembers& split) {
-  AMK_ASSIGN_OR_RETURN(const json* value, split.object("pattern"));
-  AMK_ASSIGN_OR_RETURN(const JsonMembers pattern, JsonMembers::from(*value, split.at("pattern")));
-  AMK_TRY(pattern.only({"Regex", "String"}));
-  if (pattern.find("String") != nullptr && pattern.find("Regex") == nullptr) {
-    AMK_ASSIGN_OR_RETURN(const std::string text, pattern.string("String"));
-    if (text.empty()) return unsupported("expected a text to split at, found ''", pattern.at("String"));
-    return Regex::compile(text, true, pattern.at("String"));
+Result<Regex> read_pattern(JsonObject& split) {
+  AMK_ASSIGN_OR_RETURN(JsonObject pattern, split.object("pattern"));
+  const bool is_literal = pattern.has("String");
+  const std::string_view key = is_literal ? "String" : "Regex";
+  AMK_ASSIGN_OR_RETURN(std::string text, pattern.string(key));
+  AMK_TRY(nothing_else(pattern));
+  if (is_literal && text.empty()) return unsupported(pattern, key, "a text to split at");
+  if (!is_literal) {
+    AMK_ASSIGN_OR_RETURN(text, translate_oniguruma(text, pattern.place(key)));
   }
-  AMK_TRY(pattern.only({"Regex"}));
-  AMK_ASSIGN_OR_RETURN(const std::string text, pattern.string("Regex"));
-  AMK_ASSIGN_OR_RETURN(const std::string translated, translate_oniguruma(text, pattern.at("Regex")));
-  return Regex::compile(translated, false, pattern.at("Regex"));
+  return Regex::compile(text, is_literal, pattern.place(key));
 }
 
-Result<PreTokenizerStep> read_split(const JsonMembers& split) {
-  AMK_TRY(split.only({"type", "pattern", "behavior", "invert"}));
+Status read_split(JsonObject& split, PreTokenizerStep& step) {
   AMK_ASSIGN_OR_RETURN(const std::string behavior, split.string("behavior"));
   if (behavior != "Isolated" && behavior != "Contiguous") {
-    return unsupported(
-        fmt::format("expected a split behavior of Isolated or Contiguous, found '{}'", shown_text(behavior)),
-        split.at("behavior"));
+    return unsupported(split, "behavior", "\"Isolated\" or \"Contiguous\"");
   }
   // `invert` swaps the matches and what is between them, which both behaviors treat alike.
   AMK_TRY(split.boolean("invert"));
-  PreTokenizerStep step;
   if (behavior == "Contiguous") step.behavior = PreTokenizerStep::Behavior::kContiguous;
   AMK_ASSIGN_OR_RETURN(step.regex, read_pattern(split));
-  return step;
+  return {};
 }
 
-Result<PreTokenizerStep> read_digits(const JsonMembers& digits) {
-  AMK_TRY(digits.only({"type", "individual_digits"}));
+Status read_digits(JsonObject& digits, PreTokenizerStep& step) {
   AMK_ASSIGN_OR_RETURN(const bool is_individual, digits.boolean("individual_digits"));
-  PreTokenizerStep step;
   if (!is_individual) step.behavior = PreTokenizerStep::Behavior::kContiguous;
-  AMK_ASSIGN_OR_RETURN(step.regex, Regex::compile("\\p{N}", false, digits.location()));
-  return step;
+  AMK_ASSIGN_OR_RETURN(step.regex, Regex::compile("\\p{N}", false, digits.place("type")));
+  return {};
 }
 
-Status check_byte_level(const JsonMembers& object) {
-  return object.only({"type", "add_prefix_space", "trim_offsets", "use_regex"});
-}
-
-Result<PreTokenizerStep> read_byte_level(const JsonMembers& object) {
-  AMK_TRY(check_byte_level(object));
-  PreTokenizerStep step;
+Status read_byte_level(JsonObject& object, PreTokenizerStep& step) {
+  object.skip({"trim_offsets"});
   AMK_ASSIGN_OR_RETURN(step.add_prefix_space, object.boolean("add_prefix_space"));
   AMK_ASSIGN_OR_RETURN(const bool uses_regex, object.boolean("use_regex", true));
   if (uses_regex) {
-    AMK_ASSIGN_OR_RETURN(const std::string pattern, translate_oniguruma(kGpt2Pattern, object.location()));
-    AMK_ASSIGN_OR_RETURN(step.regex, Regex::compile(pattern, false, object.location()));
+    AMK_ASSIGN_OR_RETURN(const std::string pattern, translate_oniguruma(kGpt2Pattern, object.place("use_regex")));
+    AMK_ASSIGN_OR_RETURN(step.regex, Regex::compile(pattern, false, object.place("use_regex")));
   }
-  return step;
+  return {};
 }
 
-Result<std::vector<PreTokenizerStep>> read_pre_tokenizer(const json& value, const std::string& location) {
-  if (value.is_null()) return unsupported("expected a byte-level pre-tokenizer, found null", location);
-  AMK_ASSIGN_OR_RETURN(const std::vector<JsonMembers> objects, read_steps(value, location, "pretokenizers"));
+/// A ByteLevel of the post-processor or decoder: its settings bear on offsets, which ids do not have.
+Status check_byte_level(JsonObject& object) {
+  object.skip({"add_prefix_space", "trim_offsets", "use_regex"});
+  return nothing_else(object);
+}
+
+Result<std::vector<PreTokenizerStep>> read_pre_tokenizer(JsonObject& file) {
+  if (!file.has_value("pre_tokenizer")) return unsupported(file, "pre_tokenizer", "a byte-level pre-tokenizer");
+  AMK_ASSIGN_OR_RETURN(std::vector<JsonObject> objects, read_steps(file, "pre_tokenizer", "pretokenizers"));
+  if (objects.empty()) return unsupported(file, "pre_tokenizer", "at least a byte-level pre-tokenizer");
   std::vector<PreTokenizerStep> steps;
-  for (size_t i = 0; i < objects.size(); ++i) {
-    AMK_ASSIGN_OR_RETURN(const std::string type, objects[i].string("type"));
+  for (JsonObject& object : objects) {
+    AMK_ASSIGN_OR_RETURN(const std::string type, object.string("type"));
     // ByteLevel turns text into the byte-level alphabet: what came after it would see that alphabet.
-    const bool is_last = i + 1 == objects.size();
-    if (is_last != (type == "ByteLevel")) {
-      return unsupported(
-          fmt::format("expected ByteLevel as the last pre-tokenizer and only there, found '{}' as number {} of {}",
-                      shown_text(type), i + 1, objects.size()),
-          objects[i].location());
+    const bool is_last = &object == &objects.back();
+    if (is_last && type != "ByteLevel") return unsupported(object, "type", "\"ByteLevel\" as the last pre-tokenizer");
+    if (!is_last && type != "Split" && type != "Digits") {
+      return unsupported(object, "type", "\"Split\" or \"Digits\" before the last pre-tokenizer");
     }
-    if (type != "ByteLevel" && type != "Split" && type != "Digits") {
-      return unsupported(
-          fmt::format("expected a pre-tokenizer of type Split, Digits or ByteLevel, found '{}'", shown_text(type)),
-          objects[i].location());
-    }
-    AMK_ASSIGN_OR_RETURN(PreTokenizerStep step, type == "Split"    ? read_split(objects[i])
-                                                : type == "Digits" ? read_digits(objects[i])
-                                                                   : read_byte_level(objects[i]));
-    steps.push_back(std::move(step));
+    PreTokenizerStep& step = steps.emplace_back();
+    AMK_TRY(type == "Split"    ? read_split(object, step)
+            : type == "Digits" ? read_digits(object, step)
+                               : read_byte_level(object, step));
+    AMK_TRY(nothing_else(object));
   }
-  if (steps.empty()) return unsupported("expected a byte-level pre-tokenizer, found an empty sequence", location);
   return steps;
 }
 
 // ---- post-processor, decoder ----
 
 /// The ids of one SpecialToken of a template, by the template's own table.
-Result<std::vector<uint32_t>> read_special_token(const JsonMembers& piece, const JsonMembers& table) {
-  AMK_TRY(piece.only({"id", "type_id"}));
+Result<std::vector<uint64_t>> read_special_token(JsonObject& piece, JsonObject& table) {
   AMK_ASSIGN_OR_RETURN(const std::string name, piece.string("id"));
-  const json* value = table.find(name);
-  if (value == nullptr) {
-    return Error{ErrorCode::kBadInput,
-                 fmt::format("expected special token '{}' among the template's special_tokens", shown_text(name)),
-                 piece.location(), ""};
-  }
-  AMK_ASSIGN_OR_RETURN(const JsonMembers token, JsonMembers::from(*value, table.at(shown_text(name))));
-  AMK_TRY(token.only({"id", "ids", "tokens"}));
-  AMK_ASSIGN_OR_RETURN(const json* list, token.array("ids"));
-  std::vector<uint32_t> ids;
-  for (const json& member : *list) {
-    AMK_ASSIGN_OR_RETURN(const uint32_t id, json_id(member, token.at("ids")));
-    ids.push_back(id);
-  }
-  AMK_ASSIGN_OR_RETURN(const json* names, token.array("tokens"));
+  piece.skip({"type_id"});
+  AMK_TRY(nothing_else(piece));
+  if (!table.has(name)) return piece.refusal(ErrorCode::kBadInput, "id", "one of the template's special_tokens");
+  AMK_ASSIGN_OR_RETURN(JsonObject token, table.object(name));
+  token.skip({"id"});
+  AMK_ASSIGN_OR_RETURN(std::vector<uint64_t> ids, token.integers("ids", 0, UINT32_MAX));
+  AMK_ASSIGN_OR_RETURN(const Json* names, token.array("tokens"));
   if (names->size() != ids.size()) {
-    return Error{ErrorCode::kBadInput,
-                 fmt::format("expected as many tokens as ids, found {} and {}", names->size(), ids.size()),
-                 token.location(), ""};
+    return token.refusal(ErrorCode::kBadInput, "tokens", fmt::format("as many tokens as ids, {}", ids.size()));
   }
+  AMK_TRY(nothing_else(token));
   return ids;
 }
 
 /// TemplateProcessing's `single`: special tokens before and after sequence A. `pair` is for two texts at once, which
 /// this project has no use for.
-Status read_template(const JsonMembers& object, TokenizerSpec& spec) {
-  AMK_TRY(object.only({"type", "single", "pair", "special_tokens"}));
-  AMK_ASSIGN_OR_RETURN(const json* pieces, object.array("single"));
-  AMK_ASSIGN_OR_RETURN(const json* table_value, object.object("special_tokens"));
-  AMK_ASSIGN_OR_RETURN(const JsonMembers table, JsonMembers::from(*table_value, object.at("special_tokens")));
-  std::vector<uint32_t> before;
-  std::vector<uint32_t> after;
+Status read_template(JsonObject& object, TokenizerSpec& spec) {
+  object.skip({"pair"});
+  AMK_ASSIGN_OR_RETURN(std::vector<JsonObject> pieces, object.objects("single"));
+  AMK_ASSIGN_OR_RETURN(JsonObject table, object.object("special_tokens"));
+  AMK_TRY(nothing_else(object));
+  std::vector<uint64_t> before;
+  std::vector<uint64_t> after;
   size_t sequence_count = 0;
-  for (size_t i = 0; i < pieces->size(); ++i) {
-    const std::string location = fmt::format("{}/{}", object.at("single"), i);
-    AMK_ASSIGN_OR_RETURN(const JsonMembers piece, JsonMembers::from((*pieces)[i], location));
-    AMK_TRY(piece.only({"SpecialToken", "Sequence"}));
-    if (piece.find("SpecialToken") != nullptr) {
-      AMK_TRY(piece.only({"SpecialToken"}));
-      AMK_ASSIGN_OR_RETURN(const JsonMembers token,
-                           JsonMembers::from(*piece.find("SpecialToken"), piece.at("SpecialToken")));
-      AMK_ASSIGN_OR_RETURN(const std::vector<uint32_t> ids, read_special_token(token, table));
-      std::vector<uint32_t>& side = sequence_count == 0 ? before : after;
+  for (JsonObject& piece : pieces) {
+    if (piece.has("SpecialToken")) {
+      AMK_ASSIGN_OR_RETURN(JsonObject token, piece.object("SpecialToken"));
+      AMK_TRY(nothing_else(piece));
+      AMK_ASSIGN_OR_RETURN(const std::vector<uint64_t> ids, read_special_token(token, table));
+      std::vector<uint64_t>& side = sequence_count == 0 ? before : after;
       side.insert(side.end(), ids.begin(), ids.end());
       continue;
     }
-    AMK_ASSIGN_OR_RETURN(const json* sequence_value, piece.object("Sequence"));
-    AMK_ASSIGN_OR_RETURN(const JsonMembers sequence, JsonMembers::from(*sequence_value, piece.at("Sequence")));
-    AMK_TRY(sequence.only({"id", "type_id"}));
+    AMK_ASSIGN_OR_RETURN(JsonObject sequence, piece.object("Sequence"));
+    AMK_TRY(nothing_else(piece));
     AMK_ASSIGN_OR_RETURN(const std::string name, sequence.string("id"));
-    if (name != "A" || ++sequence_count > 1) {
-      return unsupported(fmt::format("expected sequence A once in a template, found '{}'", shown_text(name)), location);
-    }
+    if (name != "A" || ++sequence_count > 1) return unsupported(sequence, "id", "sequence \"A\", and that once");
+    sequence.skip({"type_id"});
+    AMK_TRY(nothing_else(sequence));
   }
-  if (sequence_count == 0) return unsupported("expected sequence A in a template, found none", object.at("single"));
+  if (sequence_count == 0) return unsupported(object, "single", "sequence \"A\" in the template");
   spec.prefix_ids.insert(spec.prefix_ids.begin(), before.begin(), before.end());
   spec.suffix_ids.insert(spec.suffix_ids.end(), after.begin(), after.end());
   return {};
 }
 
-Status read_post_processor(const json& value, const std::string& location, TokenizerSpec& spec) {
-  if (value.is_null()) return {};
-  AMK_ASSIGN_OR_RETURN(const std::vector<JsonMembers> steps, read_steps(value, location, "processors"));
-  for (const JsonMembers& step : steps) {
+Status read_post_processor(JsonObject& file, TokenizerSpec& spec) {
+  if (!file.has_value("post_processor")) return {};
+  AMK_ASSIGN_OR_RETURN(std::vector<JsonObject> steps, read_steps(file, "post_processor", "processors"));
+  for (JsonObject& step : steps) {
     AMK_ASSIGN_OR_RETURN(const std::string type, step.string("type"));
     if (type == "ByteLevel") {
-      AMK_TRY(check_byte_level(step));  // it only trims offsets, which ids do not have
+      AMK_TRY(check_byte_level(step));
     } else if (type == "TemplateProcessing") {
       AMK_TRY(read_template(step, spec));
     } else {
-      return unsupported(fmt::format("expected a post-processor of type ByteLevel or TemplateProcessing, found '{}'",
-                                     shown_text(type)),
-                         step.location());
+      return unsupported(step, "type", "\"ByteLevel\" or \"TemplateProcessing\"");
     }
   }
   return {};
 }
 
-Status check_decoder(const json& value, const std::string& location) {
-  if (value.is_null()) return unsupported("expected a decoder of type ByteLevel, found null", location);
-  AMK_ASSIGN_OR_RETURN(const std::vector<JsonMembers> steps, read_steps(value, location, "decoders"));
-  for (const JsonMembers& step : steps) {
+Status check_decoder(JsonObject& file) {
+  if (!file.has_value("decoder")) return unsupported(file, "decoder", "a decoder of type ByteLevel");
+  AMK_ASSIGN_OR_RETURN(std::vector<JsonObject> steps, read_steps(file, "decoder", "decoders"));
+  for (JsonObject& step : steps) {
     AMK_ASSIGN_OR_RETURN(const std::string type, step.string("type"));
-    if (type != "ByteLevel") {
-      return unsupported(fmt::format("expected a decoder of type ByteLevel, found '{}'", shown_text(type)),
-                         step.location());
-    }
+    if (type != "ByteLevel") return unsupported(step, "type", "\"ByteLevel\"");
     AMK_TRY(check_byte_level(step));
   }
-  if (steps.size() != 1) {
-    return unsupported(fmt::format("expected one decoder of type ByteLevel, found {}", steps.size()), location);
-  }
+  if (steps.size() != 1) return unsupported(file, "decoder", fmt::format("one decoder, not {}", steps.size()));
   return {};
 }
 
 }  // namespace
 
 Result<TokenizerSpec> parse_tokenizer_json(std::string_view text, const std::string& location) {
-  AMK_ASSIGN_OR_RETURN(const json root, parse_strict_json(text, location));
-  AMK_ASSIGN_OR_RETURN(const JsonMembers file, JsonMembers::from(root, location + "#"));
-  AMK_TRY(file.only({"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
-                     "post_processor", "decoder", "model"}));
+  AMK_ASSIGN_OR_RETURN(const Json root, parse_json(text, location));
+  AMK_ASSIGN_OR_RETURN(JsonObject file, JsonObject::create(root, location, ""));
   AMK_ASSIGN_OR_RETURN(const std::string version, file.string("version"));
-  if (version != "1.0") {
-    return unsupported(fmt::format("expected version 1.0, found '{}'", shown_text(version)), file.at("version"));
-  }
+  if (version != "1.0") return unsupported(file, "version", "\"1.0\"");
   AMK_TRY(expect_off(file, "truncation", nullptr));
   AMK_TRY(expect_off(file, "padding", nullptr));
-  const json nothing;
-  const auto part = [&](std::string_view key) -> const json& {
-    return file.find(key) == nullptr ? nothing : *file.find(key);
-  };
   TokenizerSpec spec;
-  AMK_TRY(read_model(part("model"), file.at("model"), spec));
-  if (file.has("added_tokens")) {
-    AMK_ASSIGN_OR_RETURN(spec.added_tokens, read_added_tokens(part("added_tokens"), file.at("added_tokens")));
-  }
-  AMK_ASSIGN_OR_RETURN(spec.normalizes_to_nfc, read_normalizer(part("normalizer"), file.at("normalizer")));
-  AMK_ASSIGN_OR_RETURN(spec.pre_tokenizer, read_pre_tokenizer(part("pre_tokenizer"), file.at("pre_tokenizer")));
-  AMK_TRY(read_post_processor(part("post_processor"), file.at("post_processor"), spec));
-  AMK_TRY(check_decoder(part("decoder"), file.at("decoder")));
+  AMK_TRY(read_model(file, spec));
+  AMK_TRY(read_added_tokens(file, spec.added_tokens));
+  AMK_ASSIGN_OR_RETURN(spec.normalizes_to_nfc, read_normalizer(file));
+  AMK_ASSIGN_OR_RETURN(spec.pre_tokenizer, read_pre_tokenizer(file));
+  AMK_TRY(read_post_processor(file, spec));
+  AMK_TRY(check_decoder(file));
+  AMK_TRY(nothing_else(file));
   return spec;
 }
 

@@ -30,8 +30,8 @@ struct TokenizerSpec {
   std::vector<uint32_t> suffix_ids;  ///< and after it
 };
 
-/// `location` names the file; errors add a JSON pointer to it. kBadInput for a broken file, kUnsupported for one that
-/// holds anything not modelled.
+/// `location` names the file; errors add the field, as in "model.merges[3]". kBadInput for a broken file, kUnsupported
+/// for one that holds anything not modelled.
 Result<TokenizerSpec> parse_tokenizer_json(std::string_view text, const std::string& location);
 
 }  // namespace amk::model

@@ -40,11 +40,10 @@ Result<ShardMap> read_index(const std::filesystem::path& path) {
   if (index.has("metadata") && !index.at("metadata").is_object() && !index.at("metadata").is_null()) {
     return index.refusal(ErrorCode::kBadInput, "metadata", "an object");
   }
-  if (!index.has("weight_map")) return index.refusal(ErrorCode::kBadInput, "weight_map", "an object");
+  AMK_ASSIGN_OR_RETURN(JsonObject map, index.object("weight_map"));
   if (const auto unread = index.unread(); !unread.empty()) {
     return index.refusal(ErrorCode::kUnsupported, unread[0], "no such key, as its meaning is not modelled");
   }
-  AMK_ASSIGN_OR_RETURN(JsonObject map, JsonObject::create(index.at("weight_map"), location, "weight_map."));
   ShardMap shards;
   for (const std::string& tensor : map.unread()) {
     AMK_ASSIGN_OR_RETURN(const std::string file, map.string(tensor));

@@ -138,19 +138,12 @@ class Reader {
     AMK_TRY(meta(object));
     AMK_TRY(launch(object));
     AMK_TRY(config(object));
-    AMK_TRY(finish(object));
+    AMK_TRY(object.all_read(ErrorCode::kBadInput));
     return std::move(program_);
   }
 
  private:
   Result<JsonObject> open(const Json& value, const std::string& at) { return JsonObject::create(value, location_, at); }
-
-  /// Refuses keys that nobody read.
-  static Status finish(const JsonObject& object) {
-    const std::vector<std::string> unread = object.unread();
-    if (unread.empty()) return {};
-    return object.refusal(ErrorCode::kBadInput, unread.front(), "no such key");
-  }
 
   static Status field(JsonObject& object, std::string_view key, uint32_t& out) {
     AMK_ASSIGN_OR_RETURN(const uint64_t value, object.integer(key, 0, kU32Max));
@@ -190,10 +183,9 @@ class Reader {
 
   template <typename Read>
   Status each(JsonObject& object, std::string_view key, const Read& read) {
-    if (!object.has(key) || !object.at(key).is_array()) return object.refusal(ErrorCode::kBadInput, key, "a list");
-    const Json& list = object.at(key);
-    for (size_t i = 0; i < list.size(); ++i) {
-      AMK_TRY(read(list[i], fmt::format("{}{}[{}].", object.prefix(), key, i)));
+    AMK_ASSIGN_OR_RETURN(const Json* list, object.array(key));
+    for (size_t i = 0; i < list->size(); ++i) {
+      AMK_TRY(read((*list)[i], fmt::format("{}{}[{}].", object.prefix(), key, i)));
     }
     return {};
   }
@@ -229,7 +221,7 @@ class Reader {
       buffer.shape.extent[buffer.shape.rank++] = *number;
     }
     program_.buffers.push_back(std::move(buffer));
-    return finish(object);
+    return object.all_read(ErrorCode::kBadInput);
   }
 
   Status counter(const Json& value, const std::string& at) {
@@ -239,16 +231,15 @@ class Reader {
     AMK_TRY(field(object, "initial", counter.initial));
     AMK_ASSIGN_OR_RETURN(counter.note, object.string("note"));
     program_.counters.push_back(std::move(counter));
-    return finish(object);
+    return object.all_read(ErrorCode::kBadInput);
   }
 
   Status params(JsonObject& parent, Task& task) {
     task.params = instructions::default_params(task.opcode);
-    if (!parent.has("params")) return parent.refusal(ErrorCode::kBadInput, "params", "an object");
-    AMK_ASSIGN_OR_RETURN(JsonObject object, open(parent.at("params"), parent.prefix() + "params."));
+    AMK_ASSIGN_OR_RETURN(JsonObject object, parent.object("params"));
     Status status = std::visit([&](auto& record) { return record_fields(object, record); }, task.params);
     if (!status) return status;
-    return finish(object);
+    return object.all_read(ErrorCode::kBadInput);
   }
 
 #define AMK_RECORD(Record, doc) static Status record_fields(JsonObject& object, abi::Record& record) {
@@ -259,14 +250,13 @@ class Reader {
 #include "abi/param.def"
 
   Status operands(JsonObject& parent, Task& task) {
-    if (!parent.has("operands")) return parent.refusal(ErrorCode::kBadInput, "operands", "an object");
-    AMK_ASSIGN_OR_RETURN(JsonObject object, open(parent.at("operands"), parent.prefix() + "operands."));
+    AMK_ASSIGN_OR_RETURN(JsonObject object, parent.object("operands"));
     for (uint32_t i = 0; i < abi::operand_count(task.opcode); ++i) {
       BufferId buffer;
       AMK_TRY(field(object, abi::operand(task.opcode, i).name, buffer));
       task.operands.push_back(buffer);
     }
-    return finish(object);
+    return object.all_read(ErrorCode::kBadInput);
   }
 
   Status access(const Json& value, const std::string& at, abi::Access access, Task& task) {
@@ -298,7 +288,7 @@ class Reader {
           object, "span", abi::kSpanCount, [](uint32_t i) { return abi::kSpanNames[i]; }, range.span));
     }
     task.ranges.push_back(range);
-    return finish(object);
+    return object.all_read(ErrorCode::kBadInput);
   }
 
   Status wait(const Json& value, const std::string& at, Task& task) {
@@ -307,7 +297,7 @@ class Reader {
     AMK_TRY(field(object, "counter", wait.counter));
     AMK_TRY(field(object, "threshold", wait.threshold));
     task.waits.push_back(wait);
-    return finish(object);
+    return object.all_read(ErrorCode::kBadInput);
   }
 
   Status task(const Json& value, const std::string& at) {
@@ -329,7 +319,7 @@ class Reader {
     AMK_TRY(field(object, "bytes", task.bytes));
     AMK_TRY(field(object, "flops", task.flops));
     program_.tasks.push_back(std::move(task));
-    return finish(object);
+    return object.all_read(ErrorCode::kBadInput);
   }
 
   Status queue(const Json& value, const std::string& at) {
@@ -356,21 +346,19 @@ class Reader {
     AMK_TRY(field(object, "first", page.first));
     AMK_TRY(field(object, "last", page.last));
     program_.pages.push_back(page);
-    return finish(object);
+    return object.all_read(ErrorCode::kBadInput);
   }
 
   Status meta(JsonObject& parent) {
-    if (!parent.has("meta")) return parent.refusal(ErrorCode::kBadInput, "meta", "an object");
-    AMK_ASSIGN_OR_RETURN(JsonObject object, open(parent.at("meta"), "meta."));
+    AMK_ASSIGN_OR_RETURN(JsonObject object, parent.object("meta"));
     AMK_ASSIGN_OR_RETURN(program_.meta.model, object.string("model"));
     AMK_TRY(field(object, "context", program_.meta.context));
     AMK_ASSIGN_OR_RETURN(program_.meta.schedule_id, object.string("schedule_id"));
-    return finish(object);
+    return object.all_read(ErrorCode::kBadInput);
   }
 
   Status launch(JsonObject& parent) {
-    if (!parent.has("launch")) return parent.refusal(ErrorCode::kBadInput, "launch", "an object");
-    AMK_ASSIGN_OR_RETURN(JsonObject object, open(parent.at("launch"), "launch."));
+    AMK_ASSIGN_OR_RETURN(JsonObject object, parent.object("launch"));
     Launch& launch = program_.launch;
     AMK_TRY(field(object, "threads_per_block", launch.threads_per_block));
     AMK_TRY(field(object, "stages", launch.stages));
@@ -382,7 +370,7 @@ class Reader {
     AMK_TRY(name(
         object, "stream_backend", static_cast<uint32_t>(std::size(abi::kStreamBackendValues)),
         [](uint32_t i) { return abi::kStreamBackendValues[i].name; }, launch.stream_backend));
-    return finish(object);
+    return object.all_read(ErrorCode::kBadInput);
   }
 
   Status config(JsonObject& parent) {

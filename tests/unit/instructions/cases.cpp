@@ -92,12 +92,13 @@ void add_attention_cases(Cases& out) {
         Split{128, 1, 1, 0, 1, 2, 256, 600, 599}}) {
     const abi::Shape cache = f32({s.kv_heads, s.context, s.head_dim});
     const uint32_t q_heads = s.kv_heads * s.group;
-    out.push_back({"attention split " + std::to_string(s.split) + " of " + std::to_string(s.splits) + " at " +
-                       std::to_string(s.position),
-                   Opcode::kAttention,
-                   abi::AttentionParams{s.kv_head, s.group, s.head_dim, s.split, s.splits, s.kv_block, 0.3F},
-                   {u32({1}), f32({q_heads * s.head_dim}), cache, cache, f32({q_heads, s.splits, s.head_dim + 2})},
-                   s.position});
+    out.push_back(
+        {"attention split " + std::to_string(s.split) + " of " + std::to_string(s.splits) + " at " +
+             std::to_string(s.position),
+         Opcode::kAttention,
+         abi::AttentionParams{s.kv_head, s.group, s.head_dim, s.split, s.splits, s.kv_block, 0.3F},
+         {u32({1}), f32({uint64_t{q_heads} * s.head_dim}), cache, cache, f32({q_heads, s.splits, s.head_dim + 2})},
+         s.position});
   }
   out.push_back({"combine", Opcode::kCombine, abi::CombineParams{2, 24, 3}, {f32({4, 3, 26}), f32({96})}});
   out.push_back({"combine, one split", Opcode::kCombine, abi::CombineParams{0, 5, 1}, {f32({1, 1, 7}), f32({5})}});

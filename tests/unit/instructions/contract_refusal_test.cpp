@@ -19,7 +19,7 @@ namespace {
 /// What contract() says to a task with one thing changed.
 template <typename Record>
 struct Refusals {
-  Opcode opcode;
+  Opcode opcode = Opcode::kEmbed;
   Record params;
   std::vector<abi::Shape> shapes;
 

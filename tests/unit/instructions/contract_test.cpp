@@ -130,51 +130,42 @@ std::vector<Range> qkv_ranges(uint32_t pair_begin, uint32_t pair_count) {
                    {u32({1}), shape(Dtype::kBf16, {96, 10}), shape(Dtype::kBf16, {48, 10}),
                     shape(Dtype::kBf16, {48, 10}), f32({10}), f32({12}), f32({96}), cache, cache});
 }
+constexpr Range weight_rows(uint8_t operand, uint64_t begin, uint64_t end) {
+  return {operand, kWhole, begin * 20, end * 20};
+}
+constexpr Range q_rows(uint64_t begin, uint64_t end) { return {6, kWhole, begin * 4, end * 4}; }
 constexpr Range kPosition = {0, kWhole, 0, 4};
 constexpr Range kX = {4, kWhole, 0, 40};
 constexpr Range kInvFreq = {5, kWhole, 0, 48};
 }  // namespace
 
 TEST_CASE("a QKV tile within one head is its low and its high rows") {
-  check_ranges(qkv_ranges(14, 3), {kPosition,
-                                   {1, kWhole, 26 * 20, 29 * 20},
-                                   {1, kWhole, 38 * 20, 41 * 20},
-                                   kX,
-                                   kInvFreq,
-                                   {6, kWhole, 26 * 4, 29 * 4},
-                                   {6, kWhole, 38 * 4, 41 * 4}});
+  check_ranges(qkv_ranges(14, 3), {kPosition, weight_rows(1, 26, 29), weight_rows(1, 38, 41), kX, kInvFreq,
+                                   q_rows(26, 29), q_rows(38, 41)});
 }
 
 TEST_CASE("a QKV tile of whole heads is one range") {
-  check_ranges(qkv_ranges(12, 24),
-               {kPosition, {1, kWhole, 24 * 20, 72 * 20}, kX, kInvFreq, {6, kWhole, 24 * 4, 72 * 4}});
+  check_ranges(qkv_ranges(12, 24), {kPosition, weight_rows(1, 24, 72), kX, kInvFreq, q_rows(24, 72)});
 }
 
 TEST_CASE("parts of heads join the whole heads beside them") {
   // Pairs 10 to 29: rows 10, 11, then 22 to 53 (the rest of head 0, head 1, the low rows of head 2), then 60 to 65.
-  check_ranges(qkv_ranges(10, 20), {kPosition,
-                                    {1, kWhole, 10 * 20, 12 * 20},
-                                    {1, kWhole, 22 * 20, 54 * 20},
-                                    {1, kWhole, 60 * 20, 66 * 20},
-                                    kX,
-                                    kInvFreq,
-                                    {6, kWhole, 10 * 4, 12 * 4},
-                                    {6, kWhole, 22 * 4, 54 * 4},
-                                    {6, kWhole, 60 * 4, 66 * 4}});
+  check_ranges(qkv_ranges(10, 20), {kPosition, weight_rows(1, 10, 12), weight_rows(1, 22, 54), weight_rows(1, 60, 66),
+                                    kX, kInvFreq, q_rows(10, 12), q_rows(22, 54), q_rows(60, 66)});
 }
 
 TEST_CASE("a QKV tile may span query, key and value rows") {
   // Pairs 46 to 78: q 46, 47 (rows 82, 83, 94, 95); all of k; v 0 to 6 (rows 0 to 6, 12 to 18).
   check_ranges(qkv_ranges(46, 33), {kPosition,
-                                    {1, kWhole, 82 * 20, 84 * 20},
-                                    {1, kWhole, 94 * 20, 96 * 20},
+                                    weight_rows(1, 82, 84),
+                                    weight_rows(1, 94, 96),
                                     {2, kWhole, 0, 960},
-                                    {3, kWhole, 0, 7 * 20},
-                                    {3, kWhole, 12 * 20, 19 * 20},
+                                    weight_rows(3, 0, 7),
+                                    weight_rows(3, 12, 19),
                                     kX,
                                     kInvFreq,
-                                    {6, kWhole, 82 * 4, 84 * 4},
-                                    {6, kWhole, 94 * 4, 96 * 4},
+                                    q_rows(82, 84),
+                                    q_rows(94, 96),
                                     {7, Span::kCurrent, 0, 192},
                                     {8, Span::kCurrent, 0, 28},
                                     {8, Span::kCurrent, 48, 76}});

@@ -39,7 +39,7 @@ constexpr abi::Dtype kFloats[] = {abi::Dtype::kF32, abi::Dtype::kF16, abi::Dtype
 
 TEST_CASE("dot products agree with double at every length, for every stored type") {
   for (const abi::Dtype dtype : kFloats) {
-    for (const size_t columns : {1, 15, 16, 17, 31, 64, 577, 2048}) {
+    for (const size_t columns : {1U, 15U, 16U, 17U, 31U, 64U, 577U, 2048U}) {
       const Product of(dtype, 7, columns);
       std::vector<float> widened(7 * columns);
       widen(dtype, of.stored.data(), widened.size(), widened.data());
@@ -72,7 +72,7 @@ TEST_CASE("a row's bits do not depend on the rows asked for with it") {
 TEST_CASE("each chunk of columns is summed on its own and the sums are added in order") {
   for (const abi::Dtype dtype : kFloats) {
     const Product of(dtype, 4, 300);
-    for (const size_t k_chunk : {1, 7, 64, 299, 300, 1000}) {
+    for (const size_t k_chunk : {1U, 7U, 64U, 299U, 300U, 1000U}) {
       const std::vector<float> found = of.dot(0, 4, k_chunk);
       for (size_t r = 0; r < 4; ++r) {
         float want = 0;
@@ -92,10 +92,10 @@ TEST_CASE("each chunk of columns is summed on its own and the sums are added in 
 TEST_CASE("a NaN or infinity in a matrix reaches the row's sum alone") {
   for (const abi::Dtype dtype : kFloats) {
     Product of(dtype, 5, 33);
-    for (const size_t column : {0, 15, 32}) {
+    for (const size_t column : {0U, 15U, 32U}) {
       std::vector<std::byte> stored = of.stored;
       const size_t bytes = abi::dtype_bytes(dtype);
-      for (size_t b = 0; b < bytes; ++b) stored[(2 * 33 + column) * bytes + b] = std::byte{0xff};
+      for (size_t b = 0; b < bytes; ++b) stored[(size_t{2} * 33 + column) * bytes + b] = std::byte{0xff};
       float out[5];
       dot_rows({dtype, stored.data(), 33}, 0, 5, 16, of.x.data(), out);
       for (size_t r = 0; r < 5; ++r) CHECK(std::isnan(out[r]) == (r == 2));
@@ -119,7 +119,7 @@ TEST_CASE("a running softmax gives the same whether positions come at once or in
     return partial;
   };
   const std::vector<float> at_once = attend(kPositions);
-  for (const size_t piece : {1, 3, 7, 49}) {
+  for (const size_t piece : {1U, 3U, 7U, 49U}) {
     const std::vector<float> pieced = attend(piece);
     for (size_t i = 0; i < kDim + 2; ++i) CHECK(pieced[i] == doctest::Approx(at_once[i]).epsilon(2e-6));
   }
@@ -127,7 +127,7 @@ TEST_CASE("a running softmax gives the same whether positions come at once or in
 
 TEST_CASE("splits that saw nothing do not count, a NaN in one that did shows") {
   constexpr float kNothing = -std::numeric_limits<float>::infinity();
-  const float partials[] = {0, 0, kNothing, 0, /**/ 6, 8, -300, 2, /**/ 0, 0, kNothing, 0};
+  const float partials[] = {0, 0, kNothing, 0, /**/ 6, 8, -300, 2, /**/ 9, 9, 100, 0};
   float out[2];
   combine_head(partials, 3, 2, out);
   CHECK(out[0] == 3);

@@ -18,7 +18,7 @@ struct Refusal {
   std::function<void(json&)> change;
   ErrorCode code;
   const char* message_part;
-  const char* location;
+  const char* start;  ///< of the whole text: the file and the field
 };
 
 json sequence(const char* list_key, std::initializer_list<json> steps) {
@@ -45,7 +45,7 @@ void check_refusals(const std::vector<Refusal>& refusals) {
     CHECK(tokenizer.error().code == refusal.code);
     CAPTURE(tokenizer.error().text());
     CHECK(tokenizer.error().message.find(refusal.message_part) != std::string::npos);
-    CHECK(tokenizer.error().location == refusal.location);
+    CHECK(tokenizer.error().text().starts_with(refusal.start));
   }
 }
 
@@ -54,28 +54,30 @@ void check_refusals(const std::vector<Refusal>& refusals) {
 TEST_CASE("what a tokenizer.json may ask for and is not modelled is refused by name") {
   constexpr ErrorCode kCode = ErrorCode::kUnsupported;
   check_refusals({
-      {"version", [](json& f) { f["version"] = "2.0"; }, kCode, "'2.0'", "small.json#/version"},
-      {"member", [](json& f) { f["decoders"] = 1; }, kCode, "'decoders', did you mean 'decoder'", "small.json#"},
+      {"version", [](json& f) { f["version"] = "2.0"; }, kCode, R"(found "2.0")", "small.json: version"},
+      {"member", [](json& f) { f["decoders"] = 1; }, kCode, "did you mean 'decoder'", "small.json: decoders"},
       {"truncation",
        [](json& f) {
          f["truncation"] = {{"max_length", 5}};
        },
-       kCode, "'truncation'", "small.json#/truncation"},
+       kCode, "expected null", "small.json: truncation"},
       {"padding",
        [](json& f) {
          f["padding"] = {{"pad_id", 5}};
        },
-       kCode, "'padding'", "small.json#/padding"},
-      {"model", [](json& f) { f["model"]["type"] = "Unigram"; }, kCode, "'Unigram'", "small.json#/model/type"},
-      {"model member", [](json& f) { f["model"]["vocabulary"] = 1; }, kCode, "'vocabulary'", "small.json#/model"},
-      {"dropout", [](json& f) { f["model"]["dropout"] = 0.1; }, kCode, "found 0.1", "small.json#/model/dropout"},
+       kCode, "expected null", "small.json: padding"},
+      {"model", [](json& f) { f["model"]["type"] = "Unigram"; }, kCode, R"(found "Unigram")", "small.json: model.type"},
+      {"model member", [](json& f) { f["model"]["vocabulary"] = 1; }, kCode, "expected no such key",
+       "small.json: model.vocabulary"},
+      {"dropout", [](json& f) { f["model"]["dropout"] = 0.1; }, kCode, "found 0.1", "small.json: model.dropout"},
       {"prefix", [](json& f) { f["model"]["continuing_subword_prefix"] = "##"; }, kCode, "found \"##\"",
-       "small.json#/model/continuing_subword_prefix"},
+       "small.json: model.continuing_subword_prefix"},
       {"suffix", [](json& f) { f["model"]["end_of_word_suffix"] = "</w>"; }, kCode, "found \"</w>\"",
-       "small.json#/model/end_of_word_suffix"},
-      {"fuse_unk", [](json& f) { f["model"]["fuse_unk"] = true; }, kCode, "'fuse_unk'", "small.json#/model/fuse_unk"},
-      {"byte_fallback", [](json& f) { f["model"]["byte_fallback"] = true; }, kCode, "'byte_fallback'",
-       "small.json#/model/byte_fallback"},
+       "small.json: model.end_of_word_suffix"},
+      {"fuse_unk", [](json& f) { f["model"]["fuse_unk"] = true; }, kCode, "expected null",
+       "small.json: model.fuse_unk"},
+      {"byte_fallback", [](json& f) { f["model"]["byte_fallback"] = true; }, kCode, "expected null",
+       "small.json: model.byte_fallback"},
       {"unk_token",
        [](json& f) {
          f["model"]["unk_token"] = "<unk>";
@@ -86,89 +88,91 @@ TEST_CASE("what a tokenizer.json may ask for and is not modelled is refused by n
        [](json& f) {
          f["normalizer"] = {{"type", "NFKC"}};
        },
-       kCode, "'NFKC'", "small.json#/normalizer"},
+       kCode, R"(found "NFKC")", "small.json: normalizer"},
       {"normalizer in a sequence",
        [](json& f) {
          f["normalizer"] = sequence("normalizers", {{{"type", "NFC"}}, {{"type", "Lowercase"}}});
        },
-       kCode, "'Lowercase'", "small.json#/normalizer/normalizers/1"},
+       kCode, R"(found "Lowercase")", "small.json: normalizer.normalizers[1]"},
       {"no pre-tokenizer", [](json& f) { f["pre_tokenizer"] = nullptr; }, kCode, "found null",
-       "small.json#/pre_tokenizer"},
+       "small.json: pre_tokenizer"},
       {"pre-tokenizer",
        [](json& f) {
          f["pre_tokenizer"] = {{"type", "Metaspace"}};
        },
-       kCode, "'Metaspace'", "small.json#/pre_tokenizer"},
+       kCode, R"(found "Metaspace")", "small.json: pre_tokenizer"},
       {"pre-tokenizer after ByteLevel",
        [](json& f) {
          f["pre_tokenizer"] = sequence("pretokenizers", {byte_level_step(true), byte_level_step(true)});
        },
-       kCode, "'ByteLevel' as number 1 of 2", "small.json#/pre_tokenizer/pretokenizers/0"},
+       kCode, R"(before the last pre-tokenizer, found "ByteLevel")", "small.json: pre_tokenizer.pretokenizers[0]"},
       {"unknown pre-tokenizer in a sequence",
        [](json& f) {
          f["pre_tokenizer"] = sequence("pretokenizers", {{{"type", "Whitespace"}}, byte_level_step(true)});
        },
-       kCode, "'Whitespace'", "small.json#/pre_tokenizer/pretokenizers/0"},
-      {"empty sequence", [](json& f) { f["pre_tokenizer"] = sequence("pretokenizers", {}); }, kCode, "empty sequence",
-       "small.json#/pre_tokenizer"},
+       kCode, R"(found "Whitespace")", "small.json: pre_tokenizer.pretokenizers[0]"},
+      {"empty sequence", [](json& f) { f["pre_tokenizer"] = sequence("pretokenizers", {}); }, kCode,
+       "at least a byte-level pre-tokenizer", "small.json: pre_tokenizer"},
       {"split behavior",
        [](json& f) {
          f["pre_tokenizer"] = split_steps("a");
          f["pre_tokenizer"]["pretokenizers"][0]["behavior"] = "Removed";
        },
-       kCode, "'Removed'", "small.json#/pre_tokenizer/pretokenizers/0/behavior"},
+       kCode, R"(found "Removed")", "small.json: pre_tokenizer.pretokenizers[0].behavior"},
       {"pattern", [](json& f) { f["pre_tokenizer"] = split_steps(R"(\w+)"); }, kCode, R"('\w')",
-       "small.json#/pre_tokenizer/pretokenizers/0/pattern/Regex"},
+       "small.json: pre_tokenizer.pretokenizers[0].pattern.Regex"},
       {"pattern that matches nothing", [](json& f) { f["pre_tokenizer"] = split_steps("a*"); }, kCode, "empty text",
-       "small.json#/pre_tokenizer/pretokenizers/0/pattern/Regex"},
+       "small.json: pre_tokenizer.pretokenizers[0].pattern.Regex"},
       {"post-processor",
        [](json& f) {
          f["post_processor"] = {{"type", "RobertaProcessing"}};
        },
-       kCode, "'RobertaProcessing'", "small.json#/post_processor"},
+       kCode, R"(found "RobertaProcessing")", "small.json: post_processor"},
       {"template with B",
        [](json& f) {
          f["post_processor"] = template_of({{{"Sequence", {{"id", "B"}, {"type_id", 0}}}}});
        },
-       kCode, "'B'", "small.json#/post_processor/single/0"},
-      {"template without A", [](json& f) { f["post_processor"] = template_of(json::array()); }, kCode, "found none",
-       "small.json#/post_processor/single"},
-      {"no decoder", [](json& f) { f["decoder"] = nullptr; }, kCode, "found null", "small.json#/decoder"},
+       kCode, R"(found "B")", "small.json: post_processor.single[0]"},
+      {"template without A", [](json& f) { f["post_processor"] = template_of(json::array()); }, kCode,
+       R"(expected sequence "A")", "small.json: post_processor.single"},
+      {"no decoder", [](json& f) { f["decoder"] = nullptr; }, kCode, "found null", "small.json: decoder"},
       {"decoder",
        [](json& f) {
          f["decoder"] = {{"type", "WordPiece"}};
        },
-       kCode, "'WordPiece'", "small.json#/decoder"},
+       kCode, R"(found "WordPiece")", "small.json: decoder"},
       {"two decoders",
        [](json& f) {
          f["decoder"] = sequence("decoders", {byte_level_step(true), byte_level_step(true)});
        },
-       kCode, "found 2", "small.json#/decoder"},
+       kCode, "expected one decoder, not 2", "small.json: decoder"},
       {"added token that would be renumbered", [](json& f) { add_token(f, 300, "<x>"); }, kCode,
        "next free id, 256, found 300", "small.json"},
       {"added token's member",
        [](json& f) {
          add_token(f, 256, "<x>", {{"strip", true}});
        },
-       kCode, "'strip'", "small.json#/added_tokens/0"},
+       kCode, "did you mean 'lstrip'", "small.json: added_tokens[0].strip"},
   });
 }
 
 TEST_CASE("a broken tokenizer.json is bad input that says where") {
   constexpr ErrorCode kCode = ErrorCode::kBadInput;
   check_refusals({
-      {"no version", [](json& f) { f.erase("version"); }, kCode, "found nothing", "small.json#/version"},
-      {"no object", [](json& f) { f = json::array(); }, kCode, "expected an object, found an array", "small.json#"},
-      {"no model", [](json& f) { f.erase("model"); }, kCode, "expected an object, found null", "small.json#/model"},
-      {"no merges", [](json& f) { f["model"].erase("merges"); }, kCode, "found nothing", "small.json#/model/merges"},
-      {"vocab of another kind", [](json& f) { f["model"]["vocab"] = json::array(); }, kCode, "found an array",
-       "small.json#/model/vocab"},
-      {"id that is no number", [](json& f) { f["model"]["vocab"]["zz"] = "7"; }, kCode, "found a string",
-       "small.json#/model/vocab"},
-      {"negative id", [](json& f) { f["model"]["vocab"]["zz"] = -7; }, kCode, "found a number",
-       "small.json#/model/vocab"},
+      {"no version", [](json& f) { f.erase("version"); }, kCode, "found no such key", "small.json: version"},
+      {"no object", [](json& f) { f = json::array(); }, kCode, "expected an object, found []", "small.json: "},
+      {"no model", [](json& f) { f.erase("model"); }, kCode, "expected an object, found no such key",
+       "small.json: model"},
+      {"no merges", [](json& f) { f["model"].erase("merges"); }, kCode, "found no such key",
+       "small.json: model.merges"},
+      {"vocab of another kind", [](json& f) { f["model"]["vocab"] = json::array(); }, kCode,
+       "expected an object, found []", "small.json: model.vocab"},
+      {"id that is no number", [](json& f) { f["model"]["vocab"]["zz"] = "7"; }, kCode, R"(token 'zz', found "7")",
+       "small.json: model.vocab"},
+      {"negative id", [](json& f) { f["model"]["vocab"]["zz"] = -7; }, kCode, "token 'zz', found -7",
+       "small.json: model.vocab"},
       {"id above 32 bits", [](json& f) { f["model"]["vocab"]["zz"] = uint64_t{1} << 32; }, kCode, "4294967296",
-       "small.json#/model/vocab"},
+       "small.json: model.vocab"},
       {"id that would need a huge table", [](json& f) { f["model"]["vocab"]["zz"] = 1U << 31; }, kCode,
        "expected ids below 4194304, found 2147483648", "small.json"},
       {"id twice", [](json& f) { f["model"]["vocab"]["zz"] = 7; }, kCode, "with id 7", "small.json"},
@@ -180,20 +184,20 @@ TEST_CASE("a broken tokenizer.json is bad input that says where") {
          f["model"]["merges"] = json::array({json::array({"a", "b"})});
        },
        kCode, "'ab' in merge 0", "small.json"},
-      {"merge of one", [](json& f) { f["model"]["merges"] = {"ab"}; }, kCode, "'ab'", "small.json#/model/merges/0"},
+      {"merge of one", [](json& f) { f["model"]["merges"] = {"ab"}; }, kCode, "'ab'", "small.json: model.merges[0]"},
       {"merge of three", [](json& f) { f["model"]["merges"] = {"a b c"}; }, kCode, "'a b c'",
-       "small.json#/model/merges/0"},
+       "small.json: model.merges[0]"},
       {"pair of three",
        [](json& f) {
          f["model"]["merges"] = json::array({{"a", "b", "c"}});
        },
-       kCode, "an array", "small.json#/model/merges/0"},
+       kCode, R"(found ["a","b","c"])", "small.json: model.merges[0]"},
       {"merges of both forms",
        [](json& f) {
          f["model"]["vocab"]["ab"] = 256;
          f["model"]["merges"] = json::array({"a b", json::array({"a", "b"})});
        },
-       kCode, "all strings or all pairs", "small.json#/model/merges/1"},
+       kCode, "all strings or all pairs", "small.json: model.merges[1]"},
       {"added token twice",
        [](json& f) {
          add_token(f, 256, "<x>");
@@ -208,15 +212,15 @@ TEST_CASE("a broken tokenizer.json is bad input that says where") {
          add_token(f, 256, "<x>");
          f["added_tokens"][0].erase("lstrip");
        },
-       kCode, "expected a boolean, found nothing", "small.json#/added_tokens/0/lstrip"},
+       kCode, "expected true or false, found no such key", "small.json: added_tokens[0].lstrip"},
       {"empty added token", [](json& f) { add_token(f, 256, ""); }, kCode, "at least one byte", "small.json"},
       {"regular expression", [](json& f) { f["pre_tokenizer"] = split_steps("[z-a]"); }, kCode, "regular expression",
-       "small.json#/pre_tokenizer/pretokenizers/0/pattern/Regex"},
+       "small.json: pre_tokenizer.pretokenizers[0].pattern.Regex"},
       {"template token without an id",
        [](json& f) {
          f["post_processor"] = template_of({{{"SpecialToken", {{"id", "<q>"}, {"type_id", 0}}}}, kSequenceA});
        },
-       kCode, "'<q>'", "small.json#/post_processor/single/0/SpecialToken"},
+       kCode, R"(special_tokens, found "<q>")", "small.json: post_processor.single[0].SpecialToken"},
       {"template id that is no token",
        [](json& f) {
          f["post_processor"] = template_of({kStart, kSequenceA});

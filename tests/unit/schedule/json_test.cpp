@@ -107,7 +107,7 @@ TEST_CASE("a program's JSON that is not of the form is refused at its place") {
   CHECK(contains(broken("\"label\":\"embed\"", "\"label\":\"embed\",\"colour\":1"),
                  "tasks[0].colour: expected no such key"));
   CHECK(contains(broken("\"id\":0", "\"id\":1"), "buffers[0].id: expected 0"));
-  CHECK(contains(broken("\"kind\":\"weight\"", "\"kind\":\"wait\""), "did you mean 'weight'"));
+  CHECK(contains(broken("\"kind\":\"weight\"", "\"kind\":\"weigth\""), "did you mean 'weight'"));
   CHECK(contains(broken("\"signal\":0", "\"signal\":4294967296"), "signal: expected an integer from 0 to 4294967295"));
   CHECK(contains(broken("\"target\": ", "\"targets\": "), "target: expected a string, found no such key"));
   for (size_t cut = 0; cut < good.size(); cut += 997)
