@@ -275,9 +275,10 @@ Error unknown_option(const CLI::App& app, const std::string& given, const std::s
 }
 
 Status check_extras(const CLI::App& app, const std::string& verb) {
-  const std::vector<std::string> extras = app.remaining();
+  std::vector<std::string> extras = app.remaining();
+  std::erase(extras, "--");  // only says that what follows is no option
   for (const std::string& extra : extras) {
-    if (extra.starts_with("-") && extra != "-" && extra != "--") return unknown_option(app, extra, verb);
+    if (extra.starts_with("-") && extra != "-") return unknown_option(app, extra, verb);
   }
   if (extras.empty()) return {};
   return Error{ErrorCode::kUsage, fmt::format("expected nothing more, found '{}'", extras.front()), "",
