@@ -228,12 +228,18 @@ struct Grammar {
   bool quiet = false;
 };
 
+void add_output(CLI::App& app, Grammar& grammar) {
+  app.add_flag("--json", grammar.json, "print one JSON document, and nothing else, on stdout");
+  app.add_flag("--quiet", grammar.quiet, "no notes and no progress on stderr");
+}
+
 void declare(Grammar& grammar) {
   CLI::App& app = grammar.app;
   app.name("amk");
   app.set_version_flag("--version", std::string("amk ") + AMK_VERSION);
   app.get_formatter()->label("SUBCOMMAND", "VERB");
   app.get_formatter()->label("REQUIRED", "");
+  add_output(app, grammar);
   app.require_subcommand(0, 1);
   app.allow_extras();
   app.footer(
@@ -247,8 +253,7 @@ void declare(Grammar& grammar) {
     sub->footer(fmt::format("Example: {}{}", verb.example, takes_names ? "\n" + name_lists() : ""));
     grammar.actions.push_back(verb.declare(*sub));
     grammar.verbs.push_back(sub);
-    sub->add_flag("--json", grammar.json, "print one JSON document, and nothing else, on stdout");
-    sub->add_flag("--quiet", grammar.quiet, "no notes and no progress on stderr");
+    add_output(*sub, grammar);
   }
 }
 
@@ -270,7 +275,8 @@ Error unknown_option(const CLI::App& app, const std::string& given, const std::s
 }
 
 Status check_extras(const CLI::App& app, const std::string& verb) {
-  const std::vector<std::string> extras = app.remaining();
+  std::vector<std::string> extras = app.remaining();
+  std::erase(extras, "--");  // only says that what follows is no option
   for (const std::string& extra : extras) {
     if (extra.starts_with("-") && extra != "-") return unknown_option(app, extra, verb);
   }

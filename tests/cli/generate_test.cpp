@@ -16,7 +16,7 @@ const std::set<std::string> kKeys = {"prompt_ids", "generated_ids", "text",  "st
                                      "verified",   "schedule_id",   "model", "tokens_per_second",
                                      "gpu",        "device",        "notes"};
 
-constexpr double kNearTie = 1e-3;  // between the two best logits: a sum in another order may choose the other
+constexpr double kNearTie = 1e-4;  // between the two best logits: a sum in another order may choose the other
 
 std::vector<std::string> greedy(const std::string& model, const std::string& option, const std::string& prompt,
                                 uint32_t tokens) {

@@ -119,6 +119,17 @@ TEST_CASE("with --json an error is a document with a code, a message, a place an
   }
 }
 
+TEST_CASE("--json and --quiet may stand before the verb, and -- before what is no option") {
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"--json", "--quiet", "validate", "toy"},
+                                                    {"validate", "--json", "--quiet", "--", "toy"}}) {
+    const Outcome outcome = run_amk(arguments);
+    CHECK(outcome.exit_code == 0);
+    CHECK(outcome.err.empty());
+    CHECK(outcome.out == "[]\n");
+  }
+  CHECK(holds(run_amk({"validate", "toy", "--josn"}).err, "did you mean '--json'"));
+}
+
 TEST_CASE("help is text even where --json stands beside it") {
   const Outcome outcome = run_amk({"eval", "--json", "--help"});
   CHECK(outcome.exit_code == 0);
