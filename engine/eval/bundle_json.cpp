@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <map>
@@ -206,15 +207,24 @@ Status check_hashes(const fs::path& directory, const HashedFiles& files, const c
 
 /// The directory to open the model from, its files held against the manifest; or the built-in's name.
 Result<std::string> find_model(const fs::path& bundle, const Manifest& manifest, const fs::path& weights) {
+  std::error_code ignored;  // of a path that cannot be: then there is no directory
   if (manifest.directory.empty()) {
+    // A built-in name wins over a directory of that name; any other source would be files without hashes.
+    if (!std::ranges::count(model::builtin_models(), manifest.source)) {
+      return Error{ErrorCode::kBadInput,
+                   fmt::format("expected a built-in model where no directory is given, found '{}'",
+                               model::printable(manifest.source)),
+                   bundle.string(), ""};
+    }
     if (weights.empty()) return manifest.source;
     return Error{ErrorCode::kUsage, fmt::format("expected no weights for the built-in model {}", manifest.source),
                  weights.string(), ""};
   }
   fs::path place = weights;
   if (place.empty())
-    place = fs::is_directory(manifest.directory) ? manifest.directory : (bundle / manifest.relative).lexically_normal();
-  if (!fs::is_directory(place)) {
+    place = fs::is_directory(manifest.directory, ignored) ? manifest.directory
+                                                          : (bundle / manifest.relative).lexically_normal();
+  if (!fs::is_directory(place, ignored)) {
     return Error{ErrorCode::kBadInput,
                  fmt::format("expected the model's directory at {} or {}, found neither", manifest.directory.string(),
                              place.string()),
@@ -233,7 +243,7 @@ Result<fs::path> write_bundle(const fs::path& out, const Evaluation& evaluation,
   if (failed)
     return Error{ErrorCode::kIo, fmt::format("cannot create the directory: {}", failed.message()), out.string(), ""};
   const fs::path place = out / fmt::format("{}.{}.amk", evaluation.verdict.model, evaluation.verdict.gpu);
-  if (fs::exists(place) && !is_bundle(place)) {
+  if (fs::exists(place, failed) && !is_bundle(place)) {
     return Error{ErrorCode::kUsage, "expected a bundle or nothing in this place, found something else", place.string(),
                  "choose another --out"};
   }
@@ -257,6 +267,12 @@ Result<OpenBundle> open_bundle(const fs::path& path, const fs::path& weights) {
   AMK_TRY(check_hashes(path, manifest.files, "the bundle"));
   AMK_ASSIGN_OR_RETURN(const std::string model, find_model(path, manifest, weights));
   AMK_ASSIGN_OR_RETURN(model::Checkpoint checkpoint, model::Checkpoint::open(model, manifest.options));
+  for (const model::WeightFile& file : checkpoint.weight_files()) {
+    const std::string name = file.path.filename().string();
+    if (manifest.model_files.contains(name)) continue;
+    return Error{ErrorCode::kBadInput, fmt::format("expected a hash of the model's {}, found none", name),
+                 (path / "manifest.json").string(), ""};
+  }
   const std::string program_path = (path / kProgramFile).string();
   AMK_ASSIGN_OR_RETURN(const std::string text, read_file(program_path, kProgramBytesMax));
   AMK_ASSIGN_OR_RETURN(schedule::Program program, schedule::program_from_json(text, program_path));

@@ -1,0 +1,44 @@
+#include "eval/tolerance.h"
+
+#include <doctest/doctest.h>
+
+#include "eval/evaluate.h"
+#include "support/expected.h"
+#include "support/lowered.h"
+
+using namespace amk;
+using eval::logit_tolerance;
+
+TEST_CASE("the tolerance is positive and grows with every size and with the logits, never below that of logits of 1") {
+  const model::ModelConfig config = test::open_model("toy").graph.config;
+  const double base = logit_tolerance(config, 4.0);
+  CHECK(base > 0);
+  for (const auto field : {&model::ModelConfig::hidden_size, &model::ModelConfig::intermediate_size,
+                           &model::ModelConfig::layer_count, &model::ModelConfig::head_dim}) {
+    model::ModelConfig larger = config;
+    larger.*field *= 2;
+    CHECK(logit_tolerance(larger, 4.0) > base);
+    CHECK(logit_tolerance(larger, 4.0) < 2 * base);  // grows as a root
+  }
+  CHECK(logit_tolerance(config, 8.0) == doctest::Approx(2 * base));
+  CHECK(logit_tolerance(config, 0.0) == logit_tolerance(config, 1.0));
+}
+
+TEST_CASE("on golden models the tolerance holds the error and is no more than a thousand times above it") {
+  ThreadPool pool(2);
+  for (const std::string& name : test::exact_models()) {
+    const test::LoweredModel model = test::open_model("tests/models/" + name);
+    eval::EvaluateRequest request;
+    request.checkpoint = &model.checkpoint;
+    request.target = *schedule::find_target("h100");
+    const auto evaluation = eval::evaluate(request, pool);
+    REQUIRE(evaluation.ok());
+    const eval::Verdict& verdict = evaluation->verdict;
+    CAPTURE(name);
+    CHECK(verdict.correct);
+    const double ratio = verdict.max_abs_err / verdict.tolerance;
+    CHECK(ratio <= 1);
+    CHECK(ratio > 1e-3);
+    MESSAGE(name << ": error " << verdict.max_abs_err << ", " << ratio << " of the tolerance");
+  }
+}
