@@ -97,8 +97,11 @@ class TemporaryDirectory {
       return Error{ErrorCode::kIo, fmt::format("cannot create a temporary directory: {}", std::strerror(errno)), path,
                    ""};
     }
-    fs::permissions(path, fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec |
-                              fs::perms::others_read | fs::perms::others_exec);
+    std::error_code ignored;  // a bundle that only its owner can read is still a bundle
+    fs::permissions(path,
+                    fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec | fs::perms::others_read |
+                        fs::perms::others_exec,
+                    ignored);
     return TemporaryDirectory(path);
   }
   explicit TemporaryDirectory(fs::path path) : path_(std::move(path)) {}

@@ -43,10 +43,10 @@ class Playback {
       const uint64_t weights = weight_bytes(program_.tasks[task], program_);
       const uint64_t history = history_bytes(program_.tasks[task], positions_);
       play(task, sm_of[task], static_cast<double>(program_.tasks[task].bytes + history));
-      out.weight_bytes += weights;
       out.history_bytes += history;
       out.bytes_of_sm[sm_of[task]] += weights + history;
     }
+    out.weight_bytes = distinct_weight_bytes(program_);
     out.floor_us = static_cast<double>(out.weight_bytes + out.history_bytes) / bytes_per_us_ / static_cast<double>(sms);
     trace_back(out);
     return out;

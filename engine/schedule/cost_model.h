@@ -23,12 +23,12 @@ struct CostConstants {
 };
 
 struct Prediction {
-  double latency_us = 0;  ///< one pass
-  double floor_us = 0;    ///< all weight and history bytes at the sustained bandwidth
-  double wait_us = 0;     ///< on the critical path: waiting for counters, launching, fetching
-  double stream_us = 0;   ///< on the critical path: bytes arriving
-  uint32_t levels = 0;    ///< tasks on the longest chain of counter edges
-  uint64_t weight_bytes = 0;
+  double latency_us = 0;      ///< one pass
+  double floor_us = 0;        ///< all weight and history bytes at the sustained bandwidth
+  double wait_us = 0;         ///< on the critical path: waiting for counters, launching, fetching
+  double stream_us = 0;       ///< on the critical path: bytes arriving
+  uint32_t levels = 0;        ///< tasks on the longest chain of counter edges
+  uint64_t weight_bytes = 0;  ///< each weight once, however many tasks read it
   uint64_t history_bytes = 0;
   std::vector<TaskId> critical;  ///< tasks on the critical path, first to last
   std::vector<uint64_t> bytes_of_sm;

@@ -1,6 +1,8 @@
 #include "schedule/task_cost.h"
 
 #include <algorithm>
+#include <numeric>
+#include <vector>
 
 #include "base/checked.h"
 
@@ -59,6 +61,21 @@ uint64_t weight_bytes(const Task& task, const Program& program) {
     if (program.buffer(task.operands[range.operand]).kind == abi::BufferKind::kWeight) bytes += range.end - range.begin;
   }
   return bytes;
+}
+
+uint64_t distinct_weight_bytes(const Program& program) {
+  std::vector<uint64_t> read(program.buffers.size(), 0);
+  for (const Task& task : program.tasks) {
+    for (const abi::Range& range : task.ranges) {
+      const uint32_t buffer = task.operands[range.operand].index();
+      const abi::Shape& shape = program.buffers[buffer].shape;
+      if (program.buffers[buffer].kind != abi::BufferKind::kWeight) continue;
+      const bool one_row = task.opcode == abi::Opcode::kEmbed;
+      read[buffer] =
+          std::max(read[buffer], one_row ? abi::size_bytes(shape) / shape.extent[0] : abi::size_bytes(shape));
+    }
+  }
+  return std::accumulate(read.begin(), read.end(), uint64_t{0});
 }
 
 uint64_t stage_bytes(const Task& task, const Program& program) {

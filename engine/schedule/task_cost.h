@@ -23,6 +23,10 @@ struct TaskCost {
 /// Bytes of weights among a task's reads.
 [[nodiscard]] uint64_t weight_bytes(const Task& task, const Program& program);
 
+/// Bytes of all weights that a pass reads, each counted once however many tasks read it: what the floor is made of,
+/// whatever the schedule. Of an embedding table that is not also the head's matrix, one row.
+[[nodiscard]] uint64_t distinct_weight_bytes(const Program& program);
+
 /// Bytes that the weight tiles of a product need in one stage of the ring: kRowsPerStage rows of k_chunk columns of its
 /// widest matrix; 0 for tasks that stream no matrix.
 [[nodiscard]] uint64_t stage_bytes(const Task& task, const Program& program);

@@ -62,7 +62,6 @@ Result<std::unique_ptr<BoundProgram>> BoundProgram::bind(const validator::Valida
   AMK_TRY(bound->reserve());
   AMK_TRY(bound->bind_buffers(checkpoint));
   AMK_TRY(bound->bind_interface());
-  AMK_TRY(bound->check_inputs());
   bound->bind_tasks();
   return bound;
 }
@@ -133,20 +132,6 @@ Status BoundProgram::bind_interface() {
   }
   token_ = reinterpret_cast<uint32_t*>(token);
   position_ = reinterpret_cast<uint32_t*>(position);
-  return {};
-}
-
-Status BoundProgram::check_inputs() const {
-  // An instruction that takes its table's row or its cache's position from the other input would leave the buffer.
-  for (const schedule::Task& task : program().tasks) {
-    for (uint32_t i = 0; i < task.operands.size(); ++i) {
-      const abi::OperandInfo& operand = abi::operand(task.opcode, i);
-      const Buffer& buffer = program().buffer(task.operands[i]);
-      if (buffer.kind == abi::BufferKind::kInput && buffer.name != operand.name) {
-        return bad(buffer, fmt::format("expected the input '{}' for task '{}'", operand.name, task.label));
-      }
-    }
-  }
   return {};
 }
 

@@ -70,7 +70,6 @@ class BoundProgram {
   Status reserve();
   Status bind_buffers(const model::Checkpoint& checkpoint);
   Status bind_interface();
-  Status check_inputs() const;
   void bind_tasks();
   [[nodiscard]] const schedule::Program& program() const { return validated_.program(); }
 

@@ -59,8 +59,10 @@ TEST_CASE("the floor is never above the latency, and the parts of the critical p
         CHECK(found.wait_us >= 0);
         CHECK(found.stream_us >= 0);
         CHECK(found.wait_us + found.stream_us == doctest::Approx(found.latency_us));
-        CHECK(std::accumulate(found.bytes_of_sm.begin(), found.bytes_of_sm.end(), uint64_t{0}) ==
-              found.weight_bytes + found.history_bytes);
+        // SMs read more than there is: every fused task reads the norm's weights itself.
+        const uint64_t read = std::accumulate(found.bytes_of_sm.begin(), found.bytes_of_sm.end(), uint64_t{0});
+        CHECK(read >= found.weight_bytes + found.history_bytes);
+        CHECK(static_cast<double>(read) < 1.2 * static_cast<double>(found.weight_bytes + found.history_bytes));
         CHECK(found.bytes_of_sm.size() == gpu.sms);
         CHECK_FALSE(found.critical.empty());
       }
@@ -89,7 +91,9 @@ TEST_CASE("fewer levels wait less: the fused schedule is predicted faster than t
   const Prediction unfused = schedule::predict(test::lower(model, "h100", test::unfused()), target(), 0);
   CHECK(fused.levels < unfused.levels);
   CHECK(fused.latency_us < unfused.latency_us);
-  // Every fused task reads the norm's weights itself.
-  CHECK(fused.weight_bytes > unfused.weight_bytes);
-  CHECK(static_cast<double>(fused.weight_bytes) < 1.05 * static_cast<double>(unfused.weight_bytes));
+  // The floor is the model's, not the schedule's: every weight counts once.
+  CHECK(fused.weight_bytes == unfused.weight_bytes);
+  CHECK(fused.floor_us == unfused.floor_us);
+  CHECK(model.checkpoint.weight_bytes() < fused.weight_bytes + 1);
+  CHECK(fused.weight_bytes == model.checkpoint.weight_bytes());  // the head is tied to the embedding table
 }

@@ -75,9 +75,11 @@ TEST_CASE("headers that do not follow from the file are refused, and the tensor 
       {R"({"t":[]})", 8, "t: expected an object"},
       {R"({"t":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 12, "expected tensors to cover 12 bytes"},
       {R"({"t":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})", 12, "a hole of 4 bytes"},
-      {R"({"t":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"u":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})",
+      {R"({"t":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+       R"("u":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})",
        12, "tensor 'u': expected it after tensor 't'"},
-      {R"({"t":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"u":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})",
+      {R"({"t":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+       R"("u":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})",
        8, "tensor 'u': expected it after tensor 't'"},
       {R"({"t":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"t":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})",
        8, "'t' twice"},
@@ -142,11 +144,10 @@ TEST_CASE("data that is not aligned to its element is refused, not read") {
   std::string padded = header;
   while (padded.size() % 8 != 2) padded += ' ';
   check_refused(open_text(file_text(padded, 8)), ErrorCode::kUnsupported, {"tensor 't'", "multiple of 4 bytes"});
-  check_refused(
-      open_header(
-          R"({"a":{"dtype":"F16","shape":[1],"data_offsets":[0,2]},"t":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}})",
-          6),
-      ErrorCode::kUnsupported, {"tensor 't'", "multiple of 4 bytes"});
+  check_refused(open_header(R"({"a":{"dtype":"F16","shape":[1],"data_offsets":[0,2]},)"
+                            R"("t":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}})",
+                            6),
+                ErrorCode::kUnsupported, {"tensor 't'", "multiple of 4 bytes"});
 }
 
 TEST_CASE("a dtype that is not modelled is refused by name") {

@@ -308,6 +308,15 @@ TEST_CASE("every rule has a case that fails without it") {
   }
 }
 
+TEST_CASE("the position cannot stand for the token, which indexes a table") {
+  Diamond diamond;
+  add_cache(diamond, 16);
+  for (uint32_t i = 0; i < diamond.program.buffers.size(); ++i) {
+    if (diamond.program.buffers[i].name == "position") diamond.task(diamond.fill_a).operands[0] = BufferId(i);
+  }
+  CHECK(broken_rules(diamond.program).contains(Rule::kOperandKind));
+}
+
 TEST_CASE("a finding names rule, tasks, bytes and what would mend it") {
   Diamond diamond;
   diamond.task(diamond.sum).waits.pop_back();
