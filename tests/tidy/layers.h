@@ -17,7 +17,7 @@ struct Layer {
 inline constexpr Layer kLayers[] = {
     {"base", "engine/base", "", "fmt spdlog openssl"},
     {"abi", "engine/abi", "", ""},
-    {"model", "engine/model", "base abi", "fmt spdlog json pcre2"},
+    {"model", "engine/model", "base abi", "fmt spdlog json pcre2 utf8proc"},
     {"instructions", "engine/instructions", "base abi", "fmt spdlog cuda"},
     {"schedule", "engine/schedule", "base abi model instructions", "fmt spdlog"},
     {"validator", "engine/validator", "base abi instructions schedule", "fmt spdlog"},
@@ -48,12 +48,12 @@ struct Library {
 };
 
 inline constexpr Library kLibraries[] = {
-    {"fmt", "fmt/"},           {"spdlog", "spdlog/"}, {"json", "nlohmann/"},
-    {"cli11", "CLI/"},         {"pcre2", "pcre2"},    {"openssl", "openssl/"},
-    {"doctest", "doctest/"},   {"cuda", "cuda"},      {"cuda", "cooperative_groups"},
-    {"cuda", "cublas"},        {"cuda", "nvrtc"},     {"cuda", "mma.h"},
-    {"git2", "git2"},          {"boost", "boost/"},   {"httplib", "httplib"},
-    {"valijson", "valijson/"},
+    {"fmt", "fmt/"},           {"spdlog", "spdlog/"},    {"json", "nlohmann/"},
+    {"cli11", "CLI/"},         {"pcre2", "pcre2"},       {"openssl", "openssl/"},
+    {"doctest", "doctest/"},   {"cuda", "cuda"},         {"cuda", "cooperative_groups"},
+    {"cuda", "cublas"},        {"cuda", "nvrtc"},        {"cuda", "mma.h"},
+    {"git2", "git2"},          {"boost", "boost/"},      {"httplib", "httplib"},
+    {"valijson", "valijson/"}, {"utf8proc", "utf8proc"},
 };
 
 /// engine/abi is compiled by NVRTC too, which has no standard library: only these.
