@@ -21,8 +21,9 @@ struct Sampling {
 Status check_sampling(const Sampling& sampling);
 
 /// Draws from softmax(logits / temperature), cut by top-k and then top-p as transformers does it
-/// (generation/logits_process.py: TopKLogitsWarper, TopPLogitsWarper). The draw depends on the seed and on how many
-/// were made before, so a run can be replayed.
+/// (generation/logits_process.py: TopKLogitsWarper, TopPLogitsWarper),
+/// except that of logits tied at the k-th place the lowest indices are kept, where transformers keeps all. The draw
+/// depends on the seed and on how many were made before, so a run can be replayed.
 class Sampler {
  public:
   explicit Sampler(const Sampling& sampling) : sampling_(sampling), random_(sampling.seed) {}
