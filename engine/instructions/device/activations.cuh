@@ -1,0 +1,98 @@
+// Activations in the scratch memory: 4-byte values, as packets or plain.
+//
+// As packets a value is read by asking for it until its tag is this pass's; the values need no other edge. Plain values
+// are read behind the counters that the task has waited for.
+#pragma once
+
+#include "instructions/device/block.cuh"
+
+namespace amk::device {
+
+/// Two neighbouring values as they were loaded; of packets they may not have come yet.
+struct LoadedPair {
+  PacketPair packets;  ///< where activations are packets
+  float2 plain;
+};
+
+class Activation {
+ public:
+  __device__ Activation(const Block& block, uint64_t operand)
+      : block_(block),
+        base_(Block::args().scratch + (operand & 0xffffffffU) * (kPackets ? 2 : 1)),
+        number_(static_cast<uint32_t>(operand >> 32)) {}
+
+  /// Asks for values i and i + 1; i is even.
+  __device__ __forceinline__ LoadedPair fetch(uint32_t i) const {
+    LoadedPair pair;
+    if constexpr (kPackets) {
+      pair.packets = load_packets(packets() + i);
+    } else {
+      pair.plain = load_l2(reinterpret_cast<const float2*>(words() + i));
+    }
+    return pair;
+  }
+  /// The values that fetch(i) asked for, once they have come.
+  __device__ __forceinline__ float2 arrived(LoadedPair& pair, uint32_t i) const {
+    if constexpr (kPackets) {
+      const uint32_t expected = tag();
+      if (pair.packets.first.tag != expected || pair.packets.second.tag != expected) {
+        wait_until(block_, FaultKind::kPacket, number_, expected, [&](uint32_t& seen) {
+          pair.packets = load_packets(packets() + i);
+          seen = pair.packets.first.tag != expected ? pair.packets.first.tag : pair.packets.second.tag;
+          return seen == expected;
+        });
+      }
+      return make_float2(__uint_as_float(pair.packets.first.value), __uint_as_float(pair.packets.second.value));
+    } else {
+      return pair.plain;
+    }
+  }
+  /// Value i of a fetched pair that holds it, once it has come.
+  __device__ __forceinline__ float one_of(LoadedPair& pair, uint32_t i) const {
+    if constexpr (kPackets) {
+      const Packet packet = (i & 1U) == 0 ? pair.packets.first : pair.packets.second;
+      return packet.tag == tag() ? __uint_as_float(packet.value) : load(i);
+    } else {
+      return (i & 1U) == 0 ? pair.plain.x : pair.plain.y;
+    }
+  }
+  __device__ __forceinline__ float2 load2(uint32_t i) const {
+    LoadedPair pair = fetch(i);
+    return arrived(pair, i);
+  }
+  __device__ __forceinline__ uint32_t load_word(uint32_t i) const {
+    if constexpr (kPackets) {
+      const uint32_t expected = tag();
+      Packet packet;
+      wait_until(block_, FaultKind::kPacket, number_, expected, [&](uint32_t& seen) {
+        packet = load_packet(packets() + i);
+        seen = packet.tag;
+        return seen == expected;
+      });
+      return packet.value;
+    } else {
+      return load_l2(words() + i);
+    }
+  }
+  __device__ __forceinline__ float load(uint32_t i) const { return __uint_as_float(load_word(i)); }
+
+  __device__ __forceinline__ void store_word(uint32_t i, uint32_t value) const {
+    if constexpr (kPackets) {
+      store_packet(packets() + i, value, tag());
+    } else {
+      words()[i] = value;
+    }
+  }
+  __device__ __forceinline__ void store(uint32_t i, float value) const { store_word(i, __float_as_uint(value)); }
+
+ private:
+  __device__ __forceinline__ uint32_t tag() const { return block_.turn.epoch * Block::args().tag_stride + number_; }
+  __device__ __forceinline__ Packet* packets() const { return reinterpret_cast<Packet*>(base_); }
+  __device__ __forceinline__ uint32_t* words() const { return reinterpret_cast<uint32_t*>(base_); }
+
+  const Block& block_;
+  unsigned char* base_;
+  uint32_t number_;
+};
+
+}  // namespace amk::device

@@ -1,0 +1,33 @@
+// What the host decided for this build of the kernel. Every macro is set by the host; none has a default.
+#pragma once
+
+#include "instructions/device/records.h"
+
+namespace amk::device::build {
+
+inline constexpr uint32_t kThreads = AMK_THREADS;
+inline constexpr uint32_t kWarps = consumer_warps(kThreads);
+inline constexpr uint32_t kStages = AMK_STAGES;
+inline constexpr uint32_t kStageBytes = AMK_STAGE_BYTES;
+inline constexpr uint32_t kCopiesInFlight = AMK_COPIES_IN_FLIGHT;
+inline constexpr uint32_t kActivationBytes = AMK_ACTIVATION_BYTES;
+inline constexpr auto kBackend = static_cast<abi::StreamBackend>(AMK_STREAM_BACKEND);
+inline constexpr auto kProducts = static_cast<Products>(AMK_PRODUCTS);
+/// Whether activations travel as packets; otherwise as plain words behind counters.
+inline constexpr bool kPackets = AMK_PACKETS != 0;
+inline constexpr bool kTrace = AMK_TRACE != 0;
+inline constexpr uint32_t kColumnsMax = AMK_COLUMNS_MAX;  ///< of any product's input
+inline constexpr uint32_t kHeadDim = AMK_HEAD_DIM;
+inline constexpr uint32_t kGroup = AMK_GROUP;  ///< query heads a key-value head
+inline constexpr auto kKvDtype = static_cast<abi::Dtype>(AMK_KV_DTYPE);
+
+constexpr bool uses(abi::Opcode opcode) { return ((AMK_OPCODES >> static_cast<uint32_t>(opcode)) & 1U) != 0; }
+constexpr bool uses(WeightFormat format) { return ((AMK_FORMATS >> static_cast<uint32_t>(format)) & 1U) != 0; }
+
+inline constexpr bool kBulk = kBackend == abi::StreamBackend::kBulk;
+inline constexpr bool kAsync = kBackend == abi::StreamBackend::kCpAsync;
+inline constexpr ControlLayout kControl = control_layout(kWarps);
+/// Tiles whose sums are joined at once: no more than there are warps to join them.
+inline constexpr uint32_t kBatch = kWarps < kBatchTiles ? kWarps : kBatchTiles;
+
+}  // namespace amk::device::build

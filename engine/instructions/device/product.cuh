@@ -1,0 +1,187 @@
+// A product task: stages its input, multiplies its tiles as they come out of the ring, joins the warps' sums, and hands
+// each row's sum to an epilogue.
+//
+// The columns of a product belong to warps: unit u to warp u mod kWarps, in staging as in multiplying, so no barrier
+// stands between the arrival of an input and its use. Sums are joined kBatch tiles at a time behind one barrier.
+#pragma once
+
+#include "instructions/device/activations.cuh"
+#include "instructions/device/formats.cuh"
+#include "instructions/device/ring.cuh"
+
+namespace amk::device {
+
+/// Where a warp is in the ring and in the block's double buffers; it goes on from task to task.
+struct Progress {
+  Cursor<kStages> ring;
+  uint32_t parity;
+  uint32_t square_parity;
+
+  __device__ explicit Progress(const Block& block) {
+    const WarpProgress held = Block::progress()[block.warp];
+    ring.slot = held.stage;
+    ring.round = held.round;
+    parity = held.parity;
+    square_parity = held.square_parity;
+  }
+  __device__ void keep(const Block& block) const {
+    __syncwarp();
+    if (block.lane == 0) Block::progress()[block.warp] = {ring.slot, ring.round, parity, square_parity};
+    __syncwarp();
+  }
+};
+
+/// The input of a product as it stands in memory.
+struct VectorInput {
+  static constexpr bool kNormalised = false;
+  struct Loaded {
+    LoadedPair x;
+  };
+  Activation x;
+
+  __device__ __forceinline__ void fetch(Loaded& loaded, uint32_t column) const { loaded.x = x.fetch(column); }
+  __device__ __forceinline__ float2 value(Loaded& loaded, uint32_t column, float&) const {
+    return x.arrived(loaded.x, column);
+  }
+  __device__ __forceinline__ float single(uint32_t column, float&) const { return x.load(column); }
+};
+
+/// rmsnorm(x, norm) but for its one scalar, which the epilogue applies: the products need not wait for it.
+struct NormInput {
+  static constexpr bool kNormalised = true;
+  struct Loaded {
+    LoadedPair x;
+    float2 norm;
+  };
+  Activation x;
+  const float* norm;
+
+  __device__ __forceinline__ void fetch(Loaded& loaded, uint32_t column) const {
+    loaded.norm = __ldg(reinterpret_cast<const float2*>(norm + column));
+    loaded.x = x.fetch(column);
+  }
+  __device__ __forceinline__ float2 value(Loaded& loaded, uint32_t column, float& squares) const {
+    const float2 v = x.arrived(loaded.x, column);
+    squares += v.x * v.x + v.y * v.y;
+    return make_float2(v.x * loaded.norm.x, v.y * loaded.norm.y);
+  }
+  __device__ __forceinline__ float single(uint32_t column, float& squares) const {
+    const float v = x.load(column);
+    squares += v * v;
+    return v * norm[column];
+  }
+};
+
+/// Stages this warp's units of an input of `columns` columns; returns this lane's sum of squares.
+template <typename Product, typename Input>
+__device__ __forceinline__ float stage_input(const Block& block, const Input& input, uint32_t columns, uint32_t units) {
+  constexpr uint32_t kPairs = Product::kLaneColumns / 2;
+  constexpr uint32_t kAhead = 4 / kPairs;  // units whose loads are under way together
+  float squares = 0;
+  for (uint32_t first = block.warp; first < units; first += kAhead * kWarps) {
+    typename Input::Loaded loaded[kAhead][kPairs];
+#pragma unroll
+    for (uint32_t j = 0; j < kAhead; ++j) {
+#pragma unroll
+      for (uint32_t p = 0; p < kPairs; ++p) {
+        const uint32_t column = (first + j * kWarps) * Product::kColumns + block.lane * Product::kLaneColumns + 2 * p;
+        if (column + 1 < columns) input.fetch(loaded[j][p], column);
+      }
+    }
+#pragma unroll
+    for (uint32_t j = 0; j < kAhead; ++j) {
+      const uint32_t unit = first + j * kWarps;
+      if (unit >= units) break;
+      float x[Product::kLaneColumns];
+#pragma unroll
+      for (uint32_t p = 0; p < kPairs; ++p) {
+        const uint32_t column = unit * Product::kColumns + block.lane * Product::kLaneColumns + 2 * p;
+        float2 v = make_float2(0.0F, 0.0F);
+        if (column + 1 < columns) {
+          v = input.value(loaded[j][p], column, squares);
+        } else if (column < columns) {
+          v.x = input.single(column, squares);
+        }
+        x[2 * p] = v.x;
+        x[2 * p + 1] = v.y;
+      }
+      Product::stage(Block::area(), unit, block.lane, x);
+    }
+  }
+  return squares;
+}
+
+/// Multiplies one tile, chunk by chunk, as its stages fill.
+template <typename Product>
+__device__ __forceinline__ typename Product::Sum multiply_tile(const Block& block, Progress& at,
+                                                               const TaskRecord& task, uint32_t bytes_of_unit) {
+  const StageSlots slots = stage_slots();
+  typename Product::Sum sum;
+  // Units before the chunk, modulo kWarps: the first of this warp's units in a chunk follows from it.
+  const uint32_t step = task.chunk_units % kWarps;
+  uint32_t before = 0;
+  for (uint32_t base = 0; base < task.units; base += task.chunk_units) {
+    const uint32_t count = min(task.chunk_units, task.units - base);
+    slots.wait_full(block, at.ring);
+    const unsigned char* data = stage_data(at.ring.slot);
+    uint32_t mine = block.warp - before;
+    if (block.warp < before) mine += kWarps;
+    for (; mine < count; mine += kWarps) {
+      Product::multiply(sum, data + mine * bytes_of_unit, Block::area(), base + mine, block.lane);
+    }
+    slots.release(block, at.ring);
+    at.ring.advance();
+    before += step;
+    if (before >= kWarps) before -= kWarps;
+  }
+  return sum;
+}
+
+/// The sum of squares that stage_input()'s callers left, over all warps.
+__device__ __forceinline__ float joined_squares(const Block& block, uint32_t parity) {
+  const float* squares = Block::squares() + parity * 32;
+  return warp_sum(block.lane < kWarps ? squares[block.lane] : 0.0F);
+}
+
+/// An epilogue has prepare(block, tile), called by the warp that will finish the tile before its products, and
+/// finish(block, tile, sum), where lane n < 8 has the sum of row n of the tile (lanes above repeat them).
+template <typename Product, typename Input, typename Epilogue>
+__device__ __forceinline__ void run_product(Block& block, Progress& at, const TaskRecord& task, const Input& input,
+                                            Epilogue& epilogue, float eps, uint32_t place) {
+  const float squares = stage_input<Product>(block, input, task.columns, task.units);
+  const uint32_t square_parity = at.square_parity;
+  if constexpr (Input::kNormalised) {
+    const float sum = warp_sum(squares);
+    if (block.lane == 0) Block::squares()[square_parity * 32 + block.warp] = sum;
+    at.square_parity ^= 1U;
+  }
+  __syncwarp();
+  stamp(block, &TraceRecord::staged, place);
+  const uint32_t bytes_of_unit = unit_bytes(task.format);
+  for (uint32_t base = 0; base < task.tile_count; base += build::kBatch) {
+    const uint32_t batch = min(build::kBatch, task.tile_count - base);
+    const uint32_t tile = task.tile_begin + base + block.warp;
+    if (block.warp < batch) epilogue.prepare(block, tile);
+    float* partial = Block::partial() + at.parity * (kBatchTiles * kWarps * kTileRows);
+    at.parity ^= 1U;
+    for (uint32_t i = 0; i < batch; ++i) {
+      const auto sum = multiply_tile<Product>(block, at, task, bytes_of_unit);
+      Product::write(sum, partial + (i * kWarps + block.warp) * kTileRows, block.lane);
+    }
+    consumer_barrier();
+    if (base + batch == task.tile_count) stamp(block, &TraceRecord::done, place);
+    if (block.warp >= batch) continue;
+    float sum = 0;
+    for (uint32_t w = block.lane / 8; w < kWarps; w += 4) {
+      sum += partial[(block.warp * kWarps + w) * kTileRows + block.lane % 8];
+    }
+    sum += __shfl_xor_sync(kAllLanes, sum, 8);
+    sum += __shfl_xor_sync(kAllLanes, sum, 16);
+    if constexpr (Input::kNormalised) {
+      sum *= rsqrtf(joined_squares(block, square_parity) / static_cast<float>(task.columns) + eps);
+    }
+    epilogue.finish(block, tile, sum);
+  }
+}
+
+}  // namespace amk::device
