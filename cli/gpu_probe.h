@@ -1,4 +1,4 @@
-// The CUDA software and the GPUs of this machine, found by opening the driver's libraries at run time.
+// The CUDA software and the GPUs of this machine, found by opening their libraries at run time.
 //
 // Nothing here is needed to work: what is missing is an empty answer.
 #pragma once
@@ -21,7 +21,7 @@ struct Gpu {
 };
 
 struct GpuProbe {
-  std::optional<std::string> driver;  ///< "12.8": the CUDA version the driver speaks
+  std::optional<std::string> driver;  ///< "12.8": the CUDA version the driver speaks; only where it finds a GPU
   std::optional<std::string> nvrtc;   ///< version of the run-time compiler
   std::optional<std::string> cublas;
   std::string problem;  ///< why there are no GPUs; empty when there are

@@ -66,6 +66,20 @@ bool is_layer(std::string_view name) {
   return std::any_of(std::begin(kLayers), std::end(kLayers), [name](const Layer& layer) { return layer.name == name; });
 }
 
+bool is_device_code(const SourceFile& file) {
+  const std::string shared = "engine/" + std::string(kSharedWithDevice);
+  return file.path.ends_with(".cuh") || file.path.ends_with(".cu") || file.path == shared;
+}
+
+// What NVRTC can be given: engine/abi, other device code, and what the two sides share.
+std::optional<std::string> refuse_on_device(const Include& include) {
+  const bool ours = include.quoted && (first_part(include.name) == "abi" || include.name.ends_with(".cuh") ||
+                                       include.name == kSharedWithDevice);
+  if (ours || (!include.quoted && lists(kAbiHeaders, include.name))) return std::nullopt;
+  return "expected device code to include only engine/abi, " + std::string(kSharedWithDevice) + ", other .cuh and " +
+         std::string(kAbiHeaders) + ", found " + std::string(include.name) + ": NVRTC compiles it and has no more";
+}
+
 std::optional<std::string> refuse_ours(const Layer& layer, const StricterFiles* stricter, const Include& include) {
   const std::string name(include.name);
   const std::string_view folder = first_part(include.name);
@@ -95,8 +109,6 @@ bool may_use_library(const Layer& layer, const SourceFile& file, std::string_vie
     // One translation unit of a folder pays for JSON, whatever the folder.
     if (file.path.ends_with("_json.cpp") || file.path.ends_with("_json.h")) return true;
   }
-  if (library == "cuda" && layer.name == "instructions") return file.path.ends_with(".cuh");
-  if (library == "cuda" && layer.name == "vm") return file.is_in("engine/vm/cuda");
   return lists(layer.libraries, library);
 }
 
@@ -125,8 +137,8 @@ Findings check_includes(const SourceFile& file) {
   const StricterFiles* stricter = stricter_of(file, *layer);
   Findings findings;
   for (const Include& include : includes_of(file)) {
-    const auto refused =
-        include.quoted ? refuse_ours(*layer, stricter, include) : refuse_library(*layer, file, include);
+    auto refused = include.quoted ? refuse_ours(*layer, stricter, include) : refuse_library(*layer, file, include);
+    if (!refused && is_device_code(file)) refused = refuse_on_device(include);
     if (refused) findings.push_back({file.path, include.line, include.quoted ? "include-table" : "library", *refused});
   }
   return findings;

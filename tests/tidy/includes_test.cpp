@@ -95,11 +95,30 @@ TEST_CASE("a library is used only where the table has it") {
   CHECK(broken("engine/validator/x.cpp", "<fmt/format.h>").empty());
 }
 
-TEST_CASE("CUDA stays in device bodies and in vm/cuda") {
-  CHECK(broken("engine/instructions/rope/rope.cuh", "<cuda_fp16.h>").empty());
-  CHECK(broken("engine/instructions/rope/rope.h", "<cuda_fp16.h>") == "library");
-  CHECK(broken("engine/vm/cuda/loader.cpp", "<cuda.h>").empty());
-  CHECK(broken("engine/vm/reference/vm.cpp", "<cuda.h>") == "library");
+TEST_CASE("nothing of CUDA is included anywhere: its libraries are opened at run time") {
+  CHECK(broken("engine/vm/cuda/driver.cpp", "<cuda.h>") == "library");
+  CHECK(broken("engine/vm/cuda/nvrtc.cpp", "<nvrtc.h>") == "library");
+  CHECK(broken("engine/eval/baseline.cpp", "<cublas_v2.h>") == "library");
+  CHECK(broken("engine/instructions/rope/rope.cuh", "<cuda_fp16.h>") == "library");
+  CHECK(broken("engine/instructions/rope/rope.cuh", "<cooperative_groups.h>") == "library");
+}
+
+TEST_CASE("device code includes abi, device code, the shared records and the fixed-size integers") {
+  for (const char* path :
+       {"engine/instructions/rope/rope.cuh", "engine/vm/cuda/kernel.cu", "engine/vm/cuda/records.h"}) {
+    CAPTURE(path);
+    CHECK(broken(path, "\"abi/tables.h\"").empty());
+    CHECK(broken(path, "\"instructions/device/ring.cuh\"").empty());
+    CHECK(broken(path, "<stdint.h>").empty());
+    CHECK(broken(path, "<cstdint>") == "library");
+    CHECK(broken(path, "<vector>") == "library");
+    CHECK(broken(path, "\"instructions/contract.h\"") == "include-table");
+    CHECK(broken(path, "\"base/result.h\"") == "include-table");
+  }
+  CHECK(broken("engine/vm/cuda/kernel.cu", "\"vm/cuda/records.h\"").empty());
+  CHECK(broken("engine/instructions/rope/rope.cuh", "\"vm/cuda/records.h\"") == "include-table");
+  CHECK(broken("engine/vm/cuda/loader.cpp", "\"vm/cuda/records.h\"").empty());
+  CHECK(broken("engine/vm/cuda/loader.cpp", "<vector>").empty());
 }
 
 TEST_CASE("abi includes only itself and the fixed-size integers") {

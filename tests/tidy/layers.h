@@ -18,11 +18,11 @@ inline constexpr Layer kLayers[] = {
     {"base", "engine/base", "", "fmt spdlog openssl"},
     {"abi", "engine/abi", "", ""},
     {"model", "engine/model", "base abi", "fmt spdlog json pcre2 utf8proc"},
-    {"instructions", "engine/instructions", "base abi", "fmt spdlog cuda"},
+    {"instructions", "engine/instructions", "base abi", "fmt spdlog"},
     {"schedule", "engine/schedule", "base abi model instructions", "fmt spdlog"},
     {"validator", "engine/validator", "base abi instructions schedule", "fmt spdlog"},
-    {"vm", "engine/vm", "base abi model instructions schedule validator", "fmt spdlog cuda"},
-    {"eval", "engine/eval", "base abi model instructions schedule validator vm", "fmt spdlog cuda"},
+    {"vm", "engine/vm", "base abi model instructions schedule validator", "fmt spdlog"},
+    {"eval", "engine/eval", "base abi model instructions schedule validator vm", "fmt spdlog"},
     {"search", "engine/search", "base abi model instructions schedule validator vm eval", "fmt spdlog git2 boost"},
     {"cli", "cli", "base abi model instructions schedule validator vm eval search", "fmt spdlog json cli11"},
     {"mcp", "mcp", "base abi model instructions schedule validator vm eval search",
@@ -56,8 +56,11 @@ inline constexpr Library kLibraries[] = {
     {"valijson", "valijson/"}, {"utf8proc", "utf8proc"},
 };
 
-/// engine/abi is compiled by NVRTC too, which has no standard library: only these.
+/// engine/abi and device code are compiled by NVRTC, which has no standard library: only these.
 inline constexpr std::string_view kAbiHeaders = "stdint.h stddef.h";
+
+/// Headers outside engine/abi that device code shares with the host, and which are held to what device code is.
+inline constexpr std::string_view kSharedWithDevice = "vm/cuda/records.h";
 
 /// <folder/header> that belong to the system, not to a library.
 inline constexpr std::string_view kSystemFolders = "sys linux asm net netinet arpa bits experimental";

@@ -43,6 +43,18 @@ TEST_CASE("a host function may have 70 lines, a device function 100") {
   CHECK(broken("tests/a.cpp", function_of(200)).empty());
 }
 
+TEST_CASE("a kernel is a function by its own name, whatever stands around it") {
+  for (const char* head : {"extern \"C\" __global__ void __launch_bounds__(256, 1) f(Launch launch) {\n",
+                           "template <typename T>\n__device__ __forceinline__ void f(const T* x) {\n",
+                           "namespace {\n__global__ void f() {\n"}) {
+    CAPTURE(head);
+    CHECK(broken("engine/a.cu", head + lines(110, "  g();") + "}\n")
+              .starts_with("function-size|engine/a.cu:f: expected at most 100 lines"));
+    CHECK(broken("engine/a.cu", head + lines(90, "  g();") + "}\n").empty());
+  }
+  CHECK(broken("engine/a.cu", lines(601)).starts_with("file-size|"));
+}
+
 TEST_CASE("of overloads the longest counts") {
   CHECK(broken("engine/a.cpp", function_of(5) + function_of(80) + function_of(6)).starts_with("function-size|"));
 }

@@ -18,7 +18,7 @@
 namespace amk::vm::cuda {
 
 namespace detail {
-struct DriverApi;  // the function pointers, in driver.cpp
+struct DriverApi;  // the function pointers, in driver_api.h
 }
 
 /// What a GPU says of itself.
@@ -147,12 +147,12 @@ class Device {
   /// kIo where the device has not that much memory left; the message gives both figures. `size` may be 0.
   Result<DeviceBuffer> allocate(uint64_t size);
   Result<PinnedBuffer> allocate_pinned(uint64_t size);
-  Status zero(const DeviceBuffer& buffer);                                      ///< ordered in the stream
-  Status fill(uint64_t address, uint64_t words, uint32_t word);                 ///< ordered in the stream
-  Status upload(uint64_t address, std::span<const std::byte> bytes);            ///< returns when done
-  Status upload_async(uint64_t address, std::span<const std::byte> bytes);      ///< in the stream; from pinned memory
-  Status download(std::span<std::byte> bytes, uint64_t address);                ///< waits for the stream, then copies
-  Status download_async(std::span<std::byte> bytes, uint64_t address);          ///< in the stream; into pinned memory
+  Status zero(const DeviceBuffer& buffer);                                  ///< ordered in the stream
+  Status fill(uint64_t address, uint64_t words, uint32_t word);             ///< ordered in the stream
+  Status upload(uint64_t address, std::span<const std::byte> bytes);        ///< returns when done
+  Status upload_async(uint64_t address, std::span<const std::byte> bytes);  ///< in the stream; from pinned memory
+  Status download(std::span<std::byte> bytes, uint64_t address);            ///< waits for the stream, then copies
+  Status download_async(std::span<std::byte> bytes, uint64_t address);      ///< in the stream; into pinned memory
 
   Result<Module> load(std::span<const std::byte> cubin);
   /// Raises the kernel's dynamic shared memory limit to `smem_bytes` where it is above the default.

@@ -22,10 +22,10 @@ struct SourceFile {
 };
 
 struct CompileRequest {
-  std::string_view main;              ///< name of the file that is compiled
-  std::vector<SourceFile> files;      ///< every file that it includes, itself too
-  uint32_t sm = 0;                    ///< 90 compiles for sm_90a where the kernel asks for it
-  std::vector<std::string> defines;   ///< "NAME=VALUE"
+  std::string_view main;             ///< name of the file that is compiled
+  std::vector<SourceFile> files;     ///< every file that it includes, itself too
+  uint32_t sm = 0;                   ///< compute capability x 10: 90 is sm_90 (never sm_90a)
+  std::vector<std::string> defines;  ///< "NAME=VALUE"
 };
 
 struct CompiledKernel {
@@ -37,6 +37,7 @@ struct CompiledKernel {
 Result<std::string> nvrtc_version();
 
 /// Compiles, always from the sources. Options: --gpu-architecture=sm_XX, -std=c++20, -default-device, the defines.
+/// <stdint.h> and <stddef.h> are ours where `files` has none: NVRTC has no standard library.
 /// kUnsupported where there is no NVRTC or it does not know the architecture; kInternal where the sources do not
 /// compile: the message holds NVRTC's log.
 Result<CompiledKernel> compile(const CompileRequest& request);
