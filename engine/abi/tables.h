@@ -40,7 +40,11 @@ struct Shape {
 constexpr uint64_t element_count(const Shape& shape) {
   return shape.extent[0] * shape.extent[1] * shape.extent[2] * shape.extent[3];
 }
-constexpr uint64_t size_bytes(const Shape& shape) { return element_count(shape) * dtype_bytes(shape.dtype); }
+/// Bytes of a shape: whole rows where it is quantised, which then has rank 2.
+constexpr uint64_t size_bytes(const Shape& shape) {
+  if (is_quantised(shape.dtype)) return shape.extent[0] * row_bytes(shape.dtype, shape.extent[1]);
+  return element_count(shape) * dtype_bytes(shape.dtype);
+}
 
 /// A half-open byte range [begin, end) of an operand.
 struct Range {
@@ -75,9 +79,20 @@ inline constexpr uint32_t kActivationOrOutput = kActivation | kOutput;
 namespace dtypes {
 constexpr uint32_t bit(Dtype dtype) { return 1U << static_cast<uint32_t>(dtype); }
 inline constexpr uint32_t kFloat = bit(Dtype::kF32) | bit(Dtype::kF16) | bit(Dtype::kBf16);
+inline constexpr uint32_t kQuantised = bit(Dtype::kI8G64) | bit(Dtype::kI8G128) | bit(Dtype::kI8Row) |
+                                       bit(Dtype::kI4G64) | bit(Dtype::kI4G128) | bit(Dtype::kI4Row);
+inline constexpr uint32_t kMatrix = kFloat | kQuantised;
 inline constexpr uint32_t kFloat32 = bit(Dtype::kF32);
 inline constexpr uint32_t kKvFloat = bit(Dtype::kF32);
 inline constexpr uint32_t kIndex = bit(Dtype::kU32);
+
+constexpr bool quantised_is_complete() {
+  for (uint32_t i = 0; i < kDtypeCount; ++i) {
+    if (is_quantised(static_cast<Dtype>(i)) != ((kQuantised >> i & 1U) != 0)) return false;
+  }
+  return true;
+}
+static_assert(quantised_is_complete(), "kQuantised names every quantised dtype of dtype.def");
 }  // namespace dtypes
 
 struct OperandInfo {

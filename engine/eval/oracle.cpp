@@ -60,7 +60,7 @@ struct Activations {
 
 Matrix stored_matrix(const model::Checkpoint& checkpoint, const std::string& name, size_t row_count, size_t columns) {
   const model::TensorView view = checkpoint.tensor(name);
-  AMK_ASSERT(view.data.size() / abi::dtype_bytes(view.dtype) == row_count * columns,
+  AMK_ASSERT(view.data.size() == row_count * abi::row_bytes(view.dtype, columns),
              "tensor of the config's shape: " + name);
   return {{view.dtype, view.data.data(), columns, columns}, row_count};
 }

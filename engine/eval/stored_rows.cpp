@@ -194,6 +194,12 @@ void widen_row(const StoredRows& rows, size_t row, float* out) {
       widened(row_data<Bf16>(rows, row), rows.columns, out);
       return;
     case abi::Dtype::kU32:
+    case abi::Dtype::kI8G64:
+    case abi::Dtype::kI8G128:
+    case abi::Dtype::kI8Row:
+    case abi::Dtype::kI4G64:
+    case abi::Dtype::kI4G128:
+    case abi::Dtype::kI4Row:
       break;
   }
   assertion_failed("dtype", "weights are stored as floats", __FILE__, __LINE__);
@@ -215,6 +221,12 @@ void row_dots(const StoredRows& rows, size_t begin, size_t end, const Vectors& v
       return row_kernels::bf16(row_data<uint16_t>(rows, begin), count, rows.columns, rows.stride, vectors,
                                scratch.data(), out + begin, out_stride);
     case abi::Dtype::kU32:
+    case abi::Dtype::kI8G64:
+    case abi::Dtype::kI8G128:
+    case abi::Dtype::kI8Row:
+    case abi::Dtype::kI4G64:
+    case abi::Dtype::kI4G128:
+    case abi::Dtype::kI4Row:
       break;
   }
   assertion_failed("dtype", "weights are stored as floats", __FILE__, __LINE__);

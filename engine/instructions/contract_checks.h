@@ -87,7 +87,7 @@ inline void add_elements(RangeList& out, uint8_t operand, Shapes shapes, uint64_
 
 /// Appends rows [begin, begin + count) of a matrix operand: contiguous bytes.
 inline void add_rows(RangeList& out, uint8_t operand, Shapes shapes, uint64_t begin, uint64_t count) {
-  const uint64_t pitch = shapes[operand].extent[1] * abi::dtype_bytes(shapes[operand].dtype);
+  const uint64_t pitch = abi::row_bytes(shapes[operand].dtype, shapes[operand].extent[1]);
   out.add(operand, begin * pitch, (begin + count) * pitch);
 }
 

@@ -91,6 +91,12 @@ AMK_KERNEL void dot_rows_kernel(abi::Dtype dtype, const std::byte* data, size_t 
     case abi::Dtype::kBf16:
       return dot_rows_of<abi::Dtype::kBf16>(data, columns, row_count, k_chunk, x, out);
     case abi::Dtype::kU32:
+    case abi::Dtype::kI8G64:
+    case abi::Dtype::kI8G128:
+    case abi::Dtype::kI8Row:
+    case abi::Dtype::kI4G64:
+    case abi::Dtype::kI4G128:
+    case abi::Dtype::kI4Row:
       return;
   }
 }
@@ -117,6 +123,12 @@ AMK_KERNEL void scale_kernel(abi::Dtype dtype, const float* x, float factor, con
     case abi::Dtype::kBf16:
       return scale_of<abi::Dtype::kBf16>(x, factor, norm, size, out);
     case abi::Dtype::kU32:
+    case abi::Dtype::kI8G64:
+    case abi::Dtype::kI8G128:
+    case abi::Dtype::kI8Row:
+    case abi::Dtype::kI4G64:
+    case abi::Dtype::kI4G128:
+    case abi::Dtype::kI4Row:
       return;
   }
 }
@@ -161,6 +173,12 @@ void widen(abi::Dtype dtype, const std::byte* stored, size_t count, float* out) 
     case abi::Dtype::kBf16:
       return widen_of<abi::Dtype::kBf16>(stored, count, out);
     case abi::Dtype::kU32:
+    case abi::Dtype::kI8G64:
+    case abi::Dtype::kI8G128:
+    case abi::Dtype::kI8Row:
+    case abi::Dtype::kI4G64:
+    case abi::Dtype::kI4G128:
+    case abi::Dtype::kI4Row:
       return;
   }
 }

@@ -38,7 +38,7 @@ struct MatrixView {
   const std::byte* data = nullptr;
   size_t columns = 0;
 
-  [[nodiscard]] const std::byte* row(size_t r) const { return data + r * columns * abi::dtype_bytes(dtype); }
+  [[nodiscard]] const std::byte* row(size_t r) const { return data + r * abi::row_bytes(dtype, columns); }
 };
 
 /// out[r] = matrix[row_begin + r, :] . x for r in [0, row_count). x has matrix.columns elements. Each k_chunk of

@@ -9,13 +9,15 @@
 namespace amk::schedule {
 namespace {
 
-/// Products of matrix rows with a vector: every weight byte is one element used once.
+/// Products of matrix rows with a vector: every element is used once.
 uint64_t product_flops(abi::Opcode opcode, std::span<const abi::Shape> shapes, std::span<const abi::Range> ranges) {
   uint64_t flops = 0;
   for (const abi::Range& range : ranges) {
     const abi::OperandInfo& operand = abi::operand(opcode, range.operand);
     if (operand.rank != 2 || operand.access != abi::Access::kRead) continue;
-    flops += 2 * ((range.end - range.begin) / abi::dtype_bytes(shapes[range.operand].dtype));
+    const abi::Shape& matrix = shapes[range.operand];
+    const uint64_t rows = (range.end - range.begin) / abi::row_bytes(matrix.dtype, matrix.extent[1]);
+    flops += 2 * rows * matrix.extent[1];
   }
   return flops;
 }
@@ -32,7 +34,7 @@ TaskCost task_cost(abi::Opcode opcode, const instructions::Params& params, std::
     // The table is declared whole, because the row is known only at run time; one row's slice is read.
     const uint32_t table = 1;
     cost.bytes -= abi::size_bytes(shapes[table]);
-    cost.bytes += uint64_t{embed->col_count} * abi::dtype_bytes(shapes[table].dtype);
+    cost.bytes += abi::row_bytes(shapes[table].dtype, embed->col_count);
     return cost;
   }
   cost.flops = product_flops(opcode, shapes, ranges);
@@ -87,7 +89,7 @@ uint64_t stage_bytes(const Task& task, const Program& program) {
             if (abi::operand(task.opcode, i).rank != 2) continue;
             const abi::Shape& shape = program.buffer(task.operands[i]).shape;
             const uint64_t columns = std::min<uint64_t>(params.k_chunk, shape.extent[1]);
-            bytes = std::max(bytes, kRowsPerStage * columns * abi::dtype_bytes(shape.dtype));
+            bytes = std::max<uint64_t>(bytes, abi::packed_bytes(shape.dtype, kRowsPerStage, columns));
           }
         }
       },

@@ -46,7 +46,9 @@ std::optional<uint64_t> sound_size(const abi::Shape& shape) {
     if (shape.extent[i] == 0 || (i >= shape.rank && shape.extent[i] != 1)) return std::nullopt;
   }
   const auto count = checked_product(shape.extent);
-  const auto size = count ? checked_mul(*count, abi::dtype_bytes(shape.dtype)) : std::nullopt;
+  if (!count || *count > 2 * kBufferBytesMax) return std::nullopt;  // no element takes less than half a byte
+  const uint64_t row = abi::row_bytes(shape.dtype, *count / shape.extent[0]);
+  const auto size = checked_mul(shape.extent[0], row);
   return size && *size <= kBufferBytesMax ? size : std::nullopt;
 }
 
@@ -59,6 +61,12 @@ void check_buffer(Context& context, uint32_t index) {
     context.report(Rule::kBufferShape, {}, id, 0, 0,
                    fmt::format("expected a kind below {} and a type below {}, found {} and {}", abi::kBufferKindCount,
                                abi::kDtypeCount, kind, dtype));
+    return;
+  }
+  if (abi::is_quantised(buffer.shape.dtype) && (buffer.kind != abi::BufferKind::kWeight || buffer.shape.rank != 2)) {
+    context.report(Rule::kBufferShape, {}, id, 0, 0,
+                   fmt::format("expected {} only of a weight of rank 2, found it of kind {} and rank {}",
+                               abi::dtype_name(buffer.shape.dtype), abi::kBufferKindNames[kind], buffer.shape.rank));
     return;
   }
   const std::optional<uint64_t> size = sound_size(buffer.shape);

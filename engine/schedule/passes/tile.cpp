@@ -59,7 +59,7 @@ class Tiler {
   }
   [[nodiscard]] uint32_t k_chunk(BufferId weight) const {
     if (knobs_.gemv_k_chunk) return *knobs_.gemv_k_chunk;
-    return kStageBytes / kRowGranule / abi::dtype_bytes(state_.program.buffer(weight).shape.dtype);
+    return kStageBytes * 8 / kRowGranule / abi::dtype_bits(state_.program.buffer(weight).shape.dtype);
   }
   [[nodiscard]] uint32_t attention_splits() const {
     if (knobs_.attention_splits) return *knobs_.attention_splits;

@@ -113,6 +113,18 @@ const std::vector<Case>& cases() {
          d.program.buffers.push_back(d.program.buffers[1]);
          d.program.buffers.back().shape.extent[1] = 0;
        }},
+      {Rule::kBufferShape, "an unused vector of weights that is quantised",
+       [](Diamond& d) {
+         d.program.buffers.push_back(d.program.buffers[1]);
+         d.program.buffers.back().shape = {abi::Dtype::kI8G64, 1, {64, 1, 1, 1}};
+       }},
+      {Rule::kBufferShape, "an unused activation that is quantised",
+       [](Diamond& d) {
+         d.program.buffers.push_back(d.program.buffers[1]);
+         d.program.buffers.back().kind = abi::BufferKind::kActivation;
+         d.program.buffers.back().space = schedule::Space::kScratch;
+         d.program.buffers.back().shape.dtype = abi::Dtype::kI4Row;
+       }},
       {Rule::kBufferSpace, "an unused constant in scratch memory",
        [](Diamond& d) {
          d.program.buffers.push_back(d.program.buffers[1]);
