@@ -59,7 +59,16 @@ schedule::Program small_program() {
   schedule::Program program;
   program.meta = {"small", 16, "small"};
   program.target = "h100";
-  program.launch = {544, 2, 1024, 1024, 2 * 1024 + 1024 + schedule::kControlBytes, 2, 1, abi::StreamBackend::kBulk};
+  program.launch = {544,
+                    2,
+                    1024,
+                    1024,
+                    2 * 1024 + 1024 + schedule::control_bytes(544),
+                    2,
+                    1,
+                    abi::StreamBackend::kBulk,
+                    abi::SyncProtocol::kPackets,
+                    abi::Products::kTensorCores};
   using schedule::Space;
   program.buffers = {{"token", abi::BufferKind::kInput, shape(abi::Dtype::kU32, 1, 1, 1), Space::kGlobal, ""},
                      {"table", abi::BufferKind::kWeight, shape(abi::Dtype::kF32, 2, 8, 64), Space::kGlobal, "table"}};

@@ -187,7 +187,9 @@ Json launch_json(const schedule::Launch& launch, size_t blocks) {
           {"smem_bytes", launch.smem_bytes},
           {"copies_in_flight", launch.copies_in_flight},
           {"tokens_per_launch", launch.tokens_per_launch},
-          {"stream_backend", abi::kStreamBackendValues[static_cast<size_t>(launch.stream_backend)].name}};
+          {"stream_backend", abi::kStreamBackendValues[static_cast<size_t>(launch.stream_backend)].name},
+          {"sync_protocol", abi::kSyncProtocolValues[static_cast<size_t>(launch.sync_protocol)].name},
+          {"products", abi::kProductsValues[static_cast<size_t>(launch.products)].name}};
 }
 
 Json document(const View& view, const std::optional<std::vector<TaskId>>& chosen,
@@ -244,10 +246,12 @@ std::string facts_text(const View& view) {
       "launch",
       fmt::format(
           "{} blocks of {} threads, {} of shared memory: {} stages of {} and {} for activations; {} copies in flight, "
-          "{}, {} token{} a launch",
+          "{}, {}, {} products, {} token{} a launch",
           program.placement.queues.size(), launch.threads_per_block, human_bytes(launch.smem_bytes), launch.stages,
           human_bytes(launch.stage_bytes), human_bytes(launch.activation_bytes), launch.copies_in_flight,
-          abi::kStreamBackendValues[static_cast<size_t>(launch.stream_backend)].name, launch.tokens_per_launch,
+          abi::kStreamBackendValues[static_cast<size_t>(launch.stream_backend)].name,
+          abi::kSyncProtocolValues[static_cast<size_t>(launch.sync_protocol)].name,
+          abi::kProductsValues[static_cast<size_t>(launch.products)].name, launch.tokens_per_launch,
           launch.tokens_per_launch == 1 ? "" : "s"));
   return facts.text();
 }

@@ -77,6 +77,8 @@ constexpr unsigned long long row_bytes(Dtype dtype, unsigned long long columns) 
 
 /// Columns that are packed together; chunks of quantised matrices are cut at multiples of it.
 inline constexpr unsigned kPackedColumns = 128;
+/// As kPackedColumns, of matrices that are not quantised.
+inline constexpr unsigned kPackedPlainColumns = 64;
 
 /// Scales of kPackedColumns columns of one row.
 constexpr unsigned packed_scales(Dtype dtype) {
@@ -85,7 +87,9 @@ constexpr unsigned packed_scales(Dtype dtype) {
 }
 /// Bytes that a chunk of `rows` x `columns` takes in shared memory.
 constexpr unsigned long long packed_bytes(Dtype dtype, unsigned rows, unsigned long long columns) {
-  if (!is_quantised(dtype)) return columns * rows * dtype_bits(dtype) / 8;
+  if (!is_quantised(dtype)) {
+    return (columns + kPackedPlainColumns - 1) / kPackedPlainColumns * kPackedPlainColumns * rows * dtype_bits(dtype) / 8;
+  }
   const unsigned long long blocks = (columns + kPackedColumns - 1) / kPackedColumns;
   return blocks * rows * (kPackedColumns * dtype_bits(dtype) / 8 + packed_scales(dtype) * kScaleBytes);
 }

@@ -267,6 +267,9 @@ constexpr uint32_t min_arch(StreamBackend backend) {
   return ~0U;
 }
 
+/// Lowest architecture that can compute products so.
+constexpr uint32_t min_arch(Products products) { return products == Products::kTensorCores ? 80 : 75; }
+
 // ---- rules --------------------------------------------------------------------------------------------------------
 
 enum class RuleFamily : uint8_t { kWellFormed, kCovered, kProgress, kHazard, kLaunch };

@@ -10,6 +10,7 @@
 
 #include "abi/tables.h"
 #include "base/ids.h"
+#include "instructions/device/records.h"
 #include "instructions/params.h"
 #include "schedule/schedule_config.h"
 
@@ -86,16 +87,20 @@ struct Launch {
   uint32_t stages = 0;  ///< of the weight ring
   uint32_t stage_bytes = 0;
   uint32_t activation_bytes = 0;  ///< shared memory for the input vector of a product
-  uint32_t smem_bytes = 0;        ///< stages x stage_bytes + activation_bytes + kControlBytes
+  uint32_t smem_bytes = 0;        ///< stages x stage_bytes + activation_bytes + control_bytes(threads_per_block)
   uint32_t copies_in_flight = 0;
   uint32_t tokens_per_launch = 1;
   abi::StreamBackend stream_backend = abi::StreamBackend::kPlain;
+  abi::SyncProtocol sync_protocol = abi::SyncProtocol::kPackets;
+  abi::Products products = abi::Products::kFloat32;
 
   bool operator==(const Launch&) const = default;
 };
 
-/// Shared memory of a block for barriers, reductions and the task being run.
-inline constexpr uint32_t kControlBytes = 4096;
+/// Shared memory of a block for barriers, joined sums and the tasks at hand; `threads` is at least 64.
+[[nodiscard]] constexpr uint32_t control_bytes(uint32_t threads) {
+  return device::control_layout(device::consumer_warps(threads)).bytes;
+}
 
 /// Matrix rows side by side in a stage: those of one tensor-core operand.
 inline constexpr uint32_t kRowsPerStage = 8;

@@ -97,7 +97,9 @@ OrderedJson to_json(const Launch& launch) {
           {"smem_bytes", launch.smem_bytes},
           {"copies_in_flight", launch.copies_in_flight},
           {"tokens_per_launch", launch.tokens_per_launch},
-          {"stream_backend", abi::kStreamBackendValues[static_cast<size_t>(launch.stream_backend)].name}};
+          {"stream_backend", abi::kStreamBackendValues[static_cast<size_t>(launch.stream_backend)].name},
+          {"sync_protocol", abi::kSyncProtocolValues[static_cast<size_t>(launch.sync_protocol)].name},
+          {"products", abi::kProductsValues[static_cast<size_t>(launch.products)].name}};
 }
 
 std::string line(const OrderedJson& value) { return value.dump(-1, ' ', false, OrderedJson::error_handler_t::replace); }
@@ -370,6 +372,12 @@ class Reader {
     AMK_TRY(name(
         object, "stream_backend", static_cast<uint32_t>(std::size(abi::kStreamBackendValues)),
         [](uint32_t i) { return abi::kStreamBackendValues[i].name; }, launch.stream_backend));
+    AMK_TRY(name(
+        object, "sync_protocol", static_cast<uint32_t>(std::size(abi::kSyncProtocolValues)),
+        [](uint32_t i) { return abi::kSyncProtocolValues[i].name; }, launch.sync_protocol));
+    AMK_TRY(name(
+        object, "products", static_cast<uint32_t>(std::size(abi::kProductsValues)),
+        [](uint32_t i) { return abi::kProductsValues[i].name; }, launch.products));
     return object.all_read(ErrorCode::kBadInput);
   }
 

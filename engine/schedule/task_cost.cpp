@@ -97,4 +97,36 @@ uint64_t stage_bytes(const Task& task, const Program& program) {
   return bytes;
 }
 
+namespace {
+
+/// Calls body(shape) for each matrix that a task multiplies.
+template <typename Body>
+void for_each_matrix(const Task& task, const Program& program, const Body& body) {
+  if (task.opcode == abi::Opcode::kEmbed) return;
+  for (uint32_t i = 0; i < task.operands.size(); ++i) {
+    if (abi::operand(task.opcode, i).rank == 2) body(program.buffer(task.operands[i]).shape);
+  }
+}
+
+}  // namespace
+
+uint32_t input_columns(const Task& task, const Program& program) {
+  uint64_t columns = 0;
+  for_each_matrix(task, program, [&](const abi::Shape& shape) { columns = std::max(columns, shape.extent[1]); });
+  return static_cast<uint32_t>(std::min<uint64_t>(columns, UINT32_MAX));
+}
+
+uint64_t activation_bytes(const Task& task, const Program& program, uint32_t columns) {
+  const Launch& launch = program.launch;
+  if (const auto* attention = std::get_if<abi::AttentionParams>(&task.params)) {
+    return device::attention_bytes(device::consumer_warps(launch.threads_per_block), attention->group,
+                                   attention->head_dim);
+  }
+  uint64_t bytes = 0;
+  for_each_matrix(task, program, [&](const abi::Shape& shape) {
+    bytes = std::max<uint64_t>(bytes, device::input_bytes(device::weight_format(shape.dtype), launch.products, columns));
+  });
+  return bytes;
+}
+
 }  // namespace amk::schedule

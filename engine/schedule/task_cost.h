@@ -31,4 +31,11 @@ struct TaskCost {
 /// widest matrix; 0 for tasks that stream no matrix.
 [[nodiscard]] uint64_t stage_bytes(const Task& task, const Program& program);
 
+/// Columns of the input that a product stages; 0 for other tasks.
+[[nodiscard]] uint32_t input_columns(const Task& task, const Program& program);
+
+/// Bytes of shared memory that a task needs beside the ring and the control area, in a program whose longest product
+/// input has `columns` columns: a staged input, or what Attention joins its warps' results in.
+[[nodiscard]] uint64_t activation_bytes(const Task& task, const Program& program, uint32_t columns);
+
 }  // namespace amk::schedule

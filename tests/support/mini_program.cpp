@@ -23,7 +23,16 @@ MiniProgram::MiniProgram(uint32_t sms) {
   program.meta = {"mini", 16, "mini"};
   program.target = "h100";
   program.placement.queues.resize(sms);
-  program.launch = {544, 2, 1024, 1024, 2 * 1024 + 1024 + schedule::kControlBytes, 2, 1, abi::StreamBackend::kBulk};
+  program.launch = {544,
+                    2,
+                    1024,
+                    1024,
+                    2 * 1024 + 1024 + schedule::control_bytes(544),
+                    2,
+                    1,
+                    abi::StreamBackend::kBulk,
+                    abi::SyncProtocol::kPackets,
+                    abi::Products::kTensorCores};
   using schedule::Space;
   program.buffers.push_back({"token", abi::BufferKind::kInput, shape(abi::Dtype::kU32, {1}), Space::kGlobal, ""});
   program.buffers.push_back(

@@ -60,7 +60,7 @@ inline constexpr Library kLibraries[] = {
 inline constexpr std::string_view kAbiHeaders = "stdint.h stddef.h";
 
 /// Headers outside engine/abi that device code shares with the host, and which are held to what device code is.
-inline constexpr std::string_view kSharedWithDevice = "vm/cuda/records.h";
+inline constexpr std::string_view kSharedWithDevice = "instructions/device/records.h";
 
 /// <folder/header> that belong to the system, not to a library.
 inline constexpr std::string_view kSystemFolders = "sys linux asm net netinet arpa bits experimental";

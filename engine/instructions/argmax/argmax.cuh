@@ -35,7 +35,7 @@ __device__ __forceinline__ void run_argmax(const Block& block, const TaskRecord&
   constexpr auto kOp = abi::Opcode::kArgmax;
   const auto& params = params_of<abi::ArgmaxParams>(task);
   const auto* logits = reinterpret_cast<const float*>(task.operand[operand_at(kOp, "logits")]);
-  Candidate mine{-INFINITY, params.begin};
+  Candidate mine{-kInfinity, params.begin};
   for (uint32_t i = params.begin + block.thread; i < params.begin + params.count; i += kWarps * 32) {
     const float value = load_l2(logits + i);
     if (value > mine.value) mine = {value, i};
@@ -53,7 +53,7 @@ __device__ __forceinline__ void run_argmax_combine(const Block& block, const Tas
   const auto& params = params_of<abi::ArgmaxCombineParams>(task);
   const Activation value(block, task.operand[operand_at(kOp, "value")]);
   const Activation index(block, task.operand[operand_at(kOp, "index")]);
-  Candidate mine{-INFINITY, 0xffffffffU};
+  Candidate mine{-kInfinity, 0xffffffffU};
   for (uint32_t i = block.thread; i < params.count; i += kWarps * 32) {
     const Candidate candidate{value.load(i), index.load_word(i)};
     // Where nothing is above -inf the lowest index of all wins, as for the reference.

@@ -60,12 +60,12 @@ struct Running {
 };
 
 /// exp(a - b), 0 where nothing has been counted yet (a = -inf).
-__device__ __forceinline__ float weight(float a, float b) { return a == -INFINITY ? 0.0F : __expf(a - b); }
+__device__ __forceinline__ float weight(float a, float b) { return a == -kInfinity ? 0.0F : __expf(a - b); }
 
 __device__ __forceinline__ void clear(Running& running) {
 #pragma unroll
   for (uint32_t h = 0; h < kHeads; ++h) {
-    running.top[h] = -INFINITY;
+    running.top[h] = -kInfinity;
     running.sum[h] = 0;
 #pragma unroll
     for (uint32_t v = 0; v < kPerLane; ++v) {
@@ -142,7 +142,7 @@ __device__ __forceinline__ void take_positions(const Block& block, const float* 
         for (uint32_t offset = 1; offset < kLanes; offset *= 2) {
           score[u] += __shfl_xor_sync(kAllLanes, score[u], offset);
         }
-        if (first + u * kStep + group >= end) score[u] = -INFINITY;
+        if (first + u * kStep + group >= end) score[u] = -kInfinity;
         top = fmaxf(top, score[u]);
       }
       const float old = weight(running.top[h], top);
@@ -233,7 +233,7 @@ __device__ __forceinline__ void run_attention(const Block& block, const TaskReco
       const uint32_t h = i / (kHeadDim + 2), column = i % (kHeadDim + 2);
       const float* of_head = joined + h * (kHeadDim + 2);
       constexpr uint32_t kPitch = kHeads * (kHeadDim + 2);
-      float top = -INFINITY;
+      float top = -kInfinity;
       for (uint32_t w = 0; w < kWarps; ++w) top = fmaxf(top, of_head[w * kPitch + kHeadDim]);
       float total = 0;
       for (uint32_t w = 0; w < kWarps; ++w) {

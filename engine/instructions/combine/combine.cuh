@@ -20,7 +20,7 @@ class Partials {
   /// Elements i and i + 1, i even, of a head's attention output.
   __device__ __forceinline__ float2 joined(uint32_t head, uint32_t i) const {
     constexpr uint32_t kAhead = 4;
-    float top = -INFINITY, sum = 0;
+    float top = -kInfinity, sum = 0;
     float2 out = make_float2(0.0F, 0.0F);
     for (uint32_t first = 0; first < used_; first += kAhead) {
       LoadedPair scale[kAhead], value[kAhead];

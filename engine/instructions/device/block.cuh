@@ -108,6 +108,8 @@ __device__ __forceinline__ const Params& params_of(const TaskRecord& task) {
   return reinterpret_cast<const Params&>(task.params);
 }
 
+void opcode_def_has_no_such_operand();  // never defined: a call of it is no constant
+
 /// Index of the operand called `name`; a name that opcode.def does not give the opcode does not compile.
 consteval uint32_t operand_at(abi::Opcode opcode, const char* name) {
   for (uint32_t i = 0; i < abi::operand_count(opcode); ++i) {
@@ -119,7 +121,8 @@ consteval uint32_t operand_at(abi::Opcode opcode, const char* name) {
     }
     if (*a == *b) return i;
   }
-  throw "opcode.def has no such operand";
+  opcode_def_has_no_such_operand();
+  return 0;
 }
 
 /// Records a time of the running task, where this build traces.

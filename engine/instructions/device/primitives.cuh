@@ -6,6 +6,7 @@
 namespace amk::device {
 
 constexpr uint32_t kAllLanes = 0xffffffffU;
+constexpr float kInfinity = __builtin_bit_cast(float, 0x7f800000U);
 
 __device__ __forceinline__ uint32_t shared_address(const void* pointer) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(pointer));

@@ -19,6 +19,30 @@ inline constexpr uint32_t kWeightFormatCount = 7;
 
 inline constexpr uint32_t kTileRows = 8;
 
+/// How a matrix of a dtype is packed; one scale a row is packed as a scale a group of 128.
+constexpr WeightFormat weight_format(abi::Dtype dtype) {
+  switch (dtype) {
+    case abi::Dtype::kF16:
+      return WeightFormat::kF16;
+    case abi::Dtype::kBf16:
+      return WeightFormat::kBf16;
+    case abi::Dtype::kI8G64:
+      return WeightFormat::kI8G64;
+    case abi::Dtype::kI8G128:
+    case abi::Dtype::kI8Row:
+      return WeightFormat::kI8G128;
+    case abi::Dtype::kI4G64:
+      return WeightFormat::kI4G64;
+    case abi::Dtype::kI4G128:
+    case abi::Dtype::kI4Row:
+      return WeightFormat::kI4G128;
+    case abi::Dtype::kF32:
+    case abi::Dtype::kU32:
+      break;
+  }
+  return WeightFormat::kF32;
+}
+
 constexpr bool is_quantised(WeightFormat format) { return format >= WeightFormat::kI8G64; }
 constexpr bool is_int4(WeightFormat format) { return format >= WeightFormat::kI4G64; }
 /// Columns that share a scale.
@@ -175,9 +199,7 @@ constexpr ControlLayout control_layout(uint32_t warps) {
   return layout;
 }
 
-/// How products are computed: on the tensor cores, with the input as two bfloat16 parts or three int8 digits, or on the
-/// float32 units.
-enum class Products : uint8_t { kTensorCores, kFloat32 };
+using abi::Products;
 
 /// Tensor cores serve bfloat16 and quantised weights; float32 and float16 go the other way.
 constexpr bool on_tensor_cores(WeightFormat format, Products products) {

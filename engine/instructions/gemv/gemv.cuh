@@ -52,8 +52,9 @@ __device__ __forceinline__ void run_gemv(Block& block, Progress& at, const TaskR
   using Used = ProductOf<kFormat>;
   constexpr uint32_t kY = operand_at(kOp, "y");
   const auto operand = [&](uint32_t i) { return Activation(block, task.operand[i]); };
-  const uint32_t row_begin = task.params[0], row_end = row_begin + task.params[1];
-  static_assert(offsetof(abi::GemvParams, row_count) == 4 && offsetof(abi::CombineGemvParams, row_count) == 4);
+  // All records of products by rows begin so.
+  const uint32_t row_begin = params_of<abi::GemvParams>(task).row_begin;
+  const uint32_t row_end = row_begin + params_of<abi::GemvParams>(task).row_count;
   if constexpr (kOp == abi::Opcode::kGemv || kOp == abi::Opcode::kNormGemv) {
     StoreRows rows{operand(kY), task.plain_output != 0 ? reinterpret_cast<float*>(task.operand[kY]) : nullptr, row_begin,
                    row_end};

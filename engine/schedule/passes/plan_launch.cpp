@@ -13,28 +13,24 @@
 namespace amk::schedule::passes {
 namespace {
 
-constexpr uint32_t kStagesMax = 16;  // what pipelining_depth = auto stops at
-constexpr uint32_t kActivationBytesMax = 64 << 10;
-constexpr uint32_t kStageAlignment = 128;  // of a bulk copy's destination
+constexpr uint32_t kStagesMax = 16;      // what pipelining_depth = auto stops at
+constexpr uint32_t kAreaAlignment = 128;  // of a bulk copy's destination, and of what lies behind the ring
 
-/// Largest stage and longest input vector over all products.
+/// Largest stage and largest activation area over all tasks.
 struct Extents {
-  uint32_t stage_bytes = 0;
-  uint64_t input_bytes = 0;
+  uint64_t stage_bytes = 0;
+  uint64_t activation_bytes = 0;
 };
 
 Extents measure(const Program& program) {
   Extents extents;
+  uint32_t columns = 0;
+  for (const Task& task : program.tasks) columns = std::max(columns, input_columns(task, program));
   for (const Task& task : program.tasks) {
-    const auto stage = static_cast<uint32_t>(round_up(stage_bytes(task, program), kStageAlignment));
-    if (stage == 0) continue;
-    extents.stage_bytes = std::max(extents.stage_bytes, stage);
-    for (uint32_t i = 0; i < task.operands.size(); ++i) {
-      if (abi::operand(task.opcode, i).rank != 2) continue;
-      // The input is staged as two bfloat16 parts: four bytes an element.
-      extents.input_bytes = std::max(extents.input_bytes, 4 * program.buffer(task.operands[i]).shape.extent[1]);
-    }
+    extents.stage_bytes = std::max(extents.stage_bytes, round_up(stage_bytes(task, program), kAreaAlignment));
+    extents.activation_bytes = std::max(extents.activation_bytes, activation_bytes(task, program, columns));
   }
+  extents.activation_bytes = round_up(extents.activation_bytes, kAreaAlignment);
   return extents;
 }
 
@@ -45,12 +41,15 @@ abi::StreamBackend best_backend(uint32_t sm) {
   return abi::StreamBackend::kPlain;
 }
 
+uint32_t saturated(uint64_t bytes) { return static_cast<uint32_t>(std::min<uint64_t>(bytes, UINT32_MAX)); }
+
 Error does_not_fit(const Launch& launch, uint32_t limit, std::string_view knob) {
   return {
       ErrorCode::kUsage,
       fmt::format("expected at most {} bytes of shared memory a block, found {}: {} stages of {}, {} for activations, "
                   "{} for control",
-                  limit, launch.smem_bytes, launch.stages, launch.stage_bytes, launch.activation_bytes, kControlBytes),
+                  limit, launch.smem_bytes, launch.stages, launch.stage_bytes, launch.activation_bytes,
+                  control_bytes(launch.threads_per_block)),
       fmt::format("knob {}", knob), "fewer stages, a smaller k_chunk, or another target"};
 }
 
@@ -61,23 +60,25 @@ Status plan_launch(LoweringState& state) {
   const abi::TargetInfo& target = *state.request.target;
   const uint32_t limit = target.smem_block_kb << 10;
   const uint32_t budget = config.smem_bytes_per_block.value_or(limit);
-  const Extents extents = measure(state.program);
-
   Launch& launch = state.program.launch;
   launch.threads_per_block = config.threads_per_block;
-  launch.stage_bytes = extents.stage_bytes;
-  // At most a quarter of the shared memory: a longer input is staged in parts.
-  launch.activation_bytes = static_cast<uint32_t>(
-      std::min<uint64_t>({round_up(extents.input_bytes, kStageAlignment), kActivationBytesMax, budget / 4}));
-  const uint32_t for_ring = budget - std::min(budget, launch.activation_bytes + kControlBytes);
+  launch.products = config.products.value_or(target.sm >= abi::min_arch(abi::Products::kTensorCores)
+                                                 ? abi::Products::kTensorCores
+                                                 : abi::Products::kFloat32);
+  launch.sync_protocol = config.sync_protocol;
+  const Extents extents = measure(state.program);
+  const uint32_t control = control_bytes(launch.threads_per_block);
+  launch.stage_bytes = saturated(extents.stage_bytes);
+  launch.activation_bytes = saturated(extents.activation_bytes);
+  const uint64_t taken = uint64_t{launch.activation_bytes} + control;
+  const auto for_ring = static_cast<uint32_t>(budget - std::min<uint64_t>(budget, taken));
   const uint32_t fitting = launch.stage_bytes == 0 ? 0 : for_ring / launch.stage_bytes;
   launch.stages = config.pipelining_depth.value_or(std::clamp(fitting, 2U, kStagesMax));
   launch.copies_in_flight = config.copies_in_flight;
   launch.tokens_per_launch = config.tokens_per_launch;
   launch.stream_backend = config.stream_backend.value_or(best_backend(target.sm));
 
-  const uint64_t smem = uint64_t{launch.stages} * launch.stage_bytes + launch.activation_bytes + kControlBytes;
-  launch.smem_bytes = static_cast<uint32_t>(std::min<uint64_t>(smem, UINT32_MAX));
+  launch.smem_bytes = saturated(uint64_t{launch.stages} * launch.stage_bytes + taken);
   if (budget > limit) {
     return Error{ErrorCode::kUsage,
                  fmt::format("expected at most {} bytes on {}, found {}", limit, target.name, budget),
@@ -97,6 +98,13 @@ Status plan_launch(LoweringState& state) {
                              abi::kStreamBackendValues[static_cast<size_t>(launch.stream_backend)].name,
                              abi::min_arch(launch.stream_backend)),
                  "knob kernel_knobs.stream_backend", ""};
+  }
+  if (target.sm < abi::min_arch(launch.products)) {
+    return Error{ErrorCode::kUsage,
+                 fmt::format("expected products that sm_{} has, found '{}' (sm_{} and later)", target.sm,
+                             abi::kProductsValues[static_cast<size_t>(launch.products)].name,
+                             abi::min_arch(launch.products)),
+                 "knob kernel_knobs.products", ""};
   }
   return {};
 }

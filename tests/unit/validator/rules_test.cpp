@@ -227,7 +227,7 @@ const std::vector<Case>& cases() {
       {Rule::kSharedMemory, "a ring larger than the block may have",
        [](Diamond& d) {
          d.program.launch.activation_bytes = 300 << 10;
-         d.program.launch.smem_bytes = 2 * 1024 + (300 << 10) + schedule::kControlBytes;
+         d.program.launch.smem_bytes = 2 * 1024 + (300 << 10) + schedule::control_bytes(544);
        }},
       {Rule::kSharedMemory, "parts that do not sum to the whole",
        [](Diamond& d) { d.program.launch.smem_bytes += 128; }},

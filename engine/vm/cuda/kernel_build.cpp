@@ -1,0 +1,84 @@
+#include "vm/cuda/kernel_build.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "schedule/task_cost.h"
+#include "vm/cuda/kernel_sources.h"
+
+namespace amk::vm::cuda {
+namespace {
+
+/// A value that all tasks or buffers of a program must share.
+class Shared {
+ public:
+  explicit Shared(const char* what) : what_(what) {}
+  Status take(uint32_t value) {
+    if (!value_) value_ = value;
+    if (*value_ == value) return {};
+    return Error{ErrorCode::kUnsupported, fmt::format("expected one {} in a program, found {} and {}", what_, *value_, value),
+                 "", ""};
+  }
+  [[nodiscard]] uint32_t value_or(uint32_t otherwise) const { return value_.value_or(otherwise); }
+
+ private:
+  const char* what_;
+  std::optional<uint32_t> value_;
+};
+
+}  // namespace
+
+Result<KernelSpec> kernel_spec(const schedule::Program& program) {
+  KernelSpec spec;
+  spec.launch = program.launch;
+  Shared head_dim("head size"), group("number of query heads a key-value head"), kv_dtype("dtype of KV caches");
+  for (const schedule::Task& task : program.tasks) {
+    spec.opcodes |= 1U << static_cast<uint32_t>(task.opcode);
+    spec.columns_max = std::max(spec.columns_max, schedule::input_columns(task, program));
+    for (uint32_t i = 0; i < task.operands.size(); ++i) {
+      const abi::Shape& shape = program.buffer(task.operands[i]).shape;
+      if (abi::operand(task.opcode, i).rank == 2)
+        spec.formats |= 1U << static_cast<uint32_t>(device::weight_format(shape.dtype));
+      if (program.buffer(task.operands[i]).kind != abi::BufferKind::kKvCache) continue;
+      AMK_TRY(kv_dtype.take(static_cast<uint32_t>(shape.dtype)));
+      AMK_TRY(head_dim.take(static_cast<uint32_t>(shape.extent[2])));
+    }
+    if (const auto* attention = std::get_if<abi::AttentionParams>(&task.params)) {
+      AMK_TRY(group.take(attention->group));
+    }
+  }
+  spec.head_dim = head_dim.value_or(2);
+  spec.group = group.value_or(1);
+  spec.kv_dtype = static_cast<abi::Dtype>(kv_dtype.value_or(static_cast<uint32_t>(abi::Dtype::kF32)));
+  return spec;
+}
+
+CompileRequest compile_request(const KernelSpec& spec, uint32_t sm) {
+  CompileRequest request;
+  request.main = "vm/cuda/megakernel.cu";
+  request.files.assign(kernel_sources().begin(), kernel_sources().end());
+  request.sm = sm;
+  const auto define = [&](const char* name, uint64_t value) {
+    request.defines.push_back(fmt::format("AMK_{}={}u", name, value));
+  };
+  define("THREADS", spec.launch.threads_per_block);
+  define("STAGES", spec.launch.stages);
+  define("STAGE_BYTES", spec.launch.stage_bytes);
+  define("COPIES_IN_FLIGHT", spec.launch.copies_in_flight);
+  define("ACTIVATION_BYTES", spec.launch.activation_bytes);
+  define("STREAM_BACKEND", static_cast<uint64_t>(spec.launch.stream_backend));
+  define("PRODUCTS", static_cast<uint64_t>(spec.launch.products));
+  define("PACKETS", spec.launch.sync_protocol == abi::SyncProtocol::kPackets ? 1 : 0);
+  define("TRACE", spec.trace ? 1 : 0);
+  define("COLUMNS_MAX", spec.columns_max);
+  define("HEAD_DIM", spec.head_dim);
+  define("GROUP", spec.group);
+  define("KV_DTYPE", static_cast<uint64_t>(spec.kv_dtype));
+  define("OPCODES", spec.opcodes);
+  define("FORMATS", spec.formats);
+  for (const std::string& extra : spec.extra_defines) request.defines.push_back(extra);
+  return request;
+}
+
+}  // namespace amk::vm::cuda
