@@ -19,7 +19,7 @@ class Partials {
 
   /// Elements i and i + 1, i even, of a head's attention output.
   __device__ __forceinline__ float2 joined(uint32_t head, uint32_t i) const {
-    constexpr uint32_t kAhead = 4;
+    constexpr uint32_t kAhead = 2;
     float top = -kInfinity, sum = 0;
     float2 out = make_float2(0.0F, 0.0F);
     for (uint32_t first = 0; first < used_; first += kAhead) {
@@ -47,7 +47,7 @@ class Partials {
         top = above;
       }
     }
-    return make_float2(out.x / sum, out.y / sum);
+    return make_float2(__fdividef(out.x, sum), __fdividef(out.y, sum));
   }
   [[nodiscard]] __device__ __forceinline__ uint32_t head_dim() const { return head_dim_; }
 

@@ -14,6 +14,9 @@ struct LoadedPair {
   float2 plain;
 };
 
+/// One value as it was loaded; the tag is unused where activations are plain.
+using LoadedWord = Packet;
+
 class Activation {
  public:
   __device__ Activation(const Block& block, uint64_t operand)
@@ -47,32 +50,36 @@ class Activation {
       return pair.plain;
     }
   }
-  /// Value i of a fetched pair that holds it, once it has come.
-  __device__ __forceinline__ float one_of(LoadedPair& pair, uint32_t i) const {
-    if constexpr (kPackets) {
-      const Packet packet = (i & 1U) == 0 ? pair.packets.first : pair.packets.second;
-      return packet.tag == tag() ? __uint_as_float(packet.value) : load(i);
-    } else {
-      return (i & 1U) == 0 ? pair.plain.x : pair.plain.y;
-    }
-  }
   __device__ __forceinline__ float2 load2(uint32_t i) const {
     LoadedPair pair = fetch(i);
     return arrived(pair, i);
   }
-  __device__ __forceinline__ uint32_t load_word(uint32_t i) const {
+  /// Asks for value i alone.
+  __device__ __forceinline__ LoadedWord fetch_word(uint32_t i) const {
+    LoadedWord word;
+    if constexpr (kPackets) {
+      word = load_packet(packets() + i);
+    } else {
+      word.value = load_l2(words() + i);
+    }
+    return word;
+  }
+  __device__ __forceinline__ uint32_t arrived_word(LoadedWord& word, uint32_t i) const {
     if constexpr (kPackets) {
       const uint32_t expected = tag();
-      Packet packet;
-      wait_until(block_, FaultKind::kPacket, number_, expected, [&](uint32_t& seen) {
-        packet = load_packet(packets() + i);
-        seen = packet.tag;
-        return seen == expected;
-      });
-      return packet.value;
-    } else {
-      return load_l2(words() + i);
+      if (word.tag != expected) {
+        wait_until(block_, FaultKind::kPacket, number_, expected, [&](uint32_t& seen) {
+          word = load_packet(packets() + i);
+          seen = word.tag;
+          return seen == expected;
+        });
+      }
     }
+    return word.value;
+  }
+  __device__ __forceinline__ uint32_t load_word(uint32_t i) const {
+    LoadedWord word = fetch_word(i);
+    return arrived_word(word, i);
   }
   __device__ __forceinline__ float load(uint32_t i) const { return __uint_as_float(load_word(i)); }
 

@@ -41,7 +41,6 @@ struct Block {
   __device__ static uint64_t* barriers() { return control<uint64_t>(build::kControl.barriers); }
   __device__ static float* partial() { return control<float>(build::kControl.partial); }
   __device__ static float* squares() { return control<float>(build::kControl.squares); }
-  __device__ static WarpProgress* progress() { return control<WarpProgress>(build::kControl.progress); }
   __device__ static LaunchArguments& args() { return *control<LaunchArguments>(build::kControl.arguments); }
   __device__ static uint64_t& start_time() { return *control<uint64_t>(build::kControl.start); }
 

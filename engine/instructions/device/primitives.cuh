@@ -64,8 +64,8 @@ __device__ __forceinline__ uint32_t load_l2(const uint32_t* address) {
 // ---- packets: a value and the tag that says it has come, in one 8-byte store ------------------------------------------
 
 struct alignas(8) Packet {
-  uint32_t value;
-  uint32_t tag;
+  uint32_t value = 0;
+  uint32_t tag = 0;
 };
 struct alignas(16) PacketPair {
   Packet first;

@@ -14,21 +14,8 @@ namespace amk::device {
 /// Where a warp is in the ring and in the block's double buffers; it goes on from task to task.
 struct Progress {
   Cursor<kStages> ring;
-  uint32_t parity;
-  uint32_t square_parity;
-
-  __device__ explicit Progress(const Block& block) {
-    const WarpProgress held = Block::progress()[block.warp];
-    ring.slot = held.stage;
-    ring.round = held.round;
-    parity = held.parity;
-    square_parity = held.square_parity;
-  }
-  __device__ void keep(const Block& block) const {
-    __syncwarp();
-    if (block.lane == 0) Block::progress()[block.warp] = {ring.slot, ring.round, parity, square_parity};
-    __syncwarp();
-  }
+  uint32_t parity = 0;         ///< which half of `partial` the next batch of tiles uses
+  uint32_t square_parity = 0;  ///< which half of `squares` the next normalised input uses
 };
 
 /// The input of a product as it stands in memory.
@@ -143,25 +130,17 @@ __device__ __forceinline__ float joined_squares(const Block& block, uint32_t par
   return warp_sum(block.lane < kWarps ? squares[block.lane] : 0.0F);
 }
 
-/// An epilogue has prepare(block, tile), called by the warp that will finish the tile before its products, and
-/// finish(block, tile, sum), where lane n < 8 has the sum of row n of the tile (lanes above repeat them).
-template <typename Product, typename Input, typename Epilogue>
-__device__ __forceinline__ void run_product(Block& block, Progress& at, const TaskRecord& task, const Input& input,
-                                            Epilogue& epilogue, float eps, uint32_t place) {
-  const float squares = stage_input<Product>(block, input, task.columns, task.units);
-  const uint32_t square_parity = at.square_parity;
-  if constexpr (Input::kNormalised) {
-    const float sum = warp_sum(squares);
-    if (block.lane == 0) Block::squares()[square_parity * 32 + block.warp] = sum;
-    at.square_parity ^= 1U;
-  }
-  __syncwarp();
-  stamp(block, &TraceRecord::staged, place);
+/// Multiplies a task's tiles and hands each row's sum to the epilogue, which has prepare(block, task, tile), called by the
+/// warp that will finish the tile before its products, and finish(block, task, tile, sum), where lane n < 8 has the sum
+/// of row n of the tile (lanes above repeat them). `eps` is the normalised input's, negative where it is not normalised.
+template <typename Product, typename Epilogue>
+__device__ __forceinline__ void multiply_tiles(Block& block, Progress& at, const TaskRecord& task, Epilogue& epilogue,
+                                               float eps, uint32_t square_parity, uint32_t place) {
   const uint32_t bytes_of_unit = unit_bytes(task.format);
   for (uint32_t base = 0; base < task.tile_count; base += build::kBatch) {
     const uint32_t batch = min(build::kBatch, task.tile_count - base);
     const uint32_t tile = task.tile_begin + base + block.warp;
-    if (block.warp < batch) epilogue.prepare(block, tile);
+    if (block.warp < batch) epilogue.prepare(block, task, tile);
     float* partial = Block::partial() + at.parity * (kBatchTiles * kWarps * kTileRows);
     at.parity ^= 1U;
     for (uint32_t i = 0; i < batch; ++i) {
@@ -172,16 +151,25 @@ __device__ __forceinline__ void run_product(Block& block, Progress& at, const Ta
     if (base + batch == task.tile_count) stamp(block, &TraceRecord::done, place);
     if (block.warp >= batch) continue;
     float sum = 0;
-    for (uint32_t w = block.lane / 8; w < kWarps; w += 4) {
-      sum += partial[(block.warp * kWarps + w) * kTileRows + block.lane % 8];
+#pragma unroll
+    for (uint32_t w = 0; w < kWarps; w += 4) {
+      const uint32_t from = w + block.lane / 8;
+      if (from < kWarps) sum += partial[(block.warp * kWarps + from) * kTileRows + block.lane % 8];
     }
     sum += __shfl_xor_sync(kAllLanes, sum, 8);
     sum += __shfl_xor_sync(kAllLanes, sum, 16);
-    if constexpr (Input::kNormalised) {
-      sum *= rsqrtf(joined_squares(block, square_parity) / static_cast<float>(task.columns) + eps);
-    }
-    epilogue.finish(block, tile, sum);
+    if (eps >= 0) sum *= rsqrtf(joined_squares(block, square_parity) / static_cast<float>(task.columns) + eps);
+    epilogue.finish(block, task, tile, sum);
   }
+}
+
+/// Stages a normalised input: its sum of squares goes where multiply_tiles() finds it.
+template <typename Product>
+__device__ __forceinline__ void stage_normalised(const Block& block, Progress& at, const TaskRecord& task,
+                                                 const NormInput& input) {
+  const float sum = warp_sum(stage_input<Product>(block, input, task.columns, task.units));
+  if (block.lane == 0) Block::squares()[at.square_parity * 32 + block.warp] = sum;
+  at.square_parity ^= 1U;
 }
 
 }  // namespace amk::device

@@ -168,21 +168,12 @@ inline constexpr uint32_t kBatchTiles = 8;  ///< tiles whose sums are joined at 
 /// Consumer warps of a block; the one more is the producer.
 constexpr uint32_t consumer_warps(uint32_t threads) { return threads / 32 - 1; }
 
-/// Where a warp is in what goes on from task to task.
-struct alignas(16) WarpProgress {
-  uint32_t stage = 0;          ///< next of the ring
-  uint32_t round = 0;          ///< how often it has gone round the ring
-  uint32_t parity = 0;         ///< which half of `partial` the next batch of tiles uses
-  uint32_t square_parity = 0;  ///< which half of `squares` the next normalised input uses
-};
-
 /// Where things lie in the dynamic shared memory, from its start: the ring, the activation area, then these.
 struct ControlLayout {
   uint32_t records = 0;    ///< TaskRecord[kRecordSlots]
   uint32_t barriers = 0;   ///< u64: full[stages], empty[stages], full and empty [kRecordSlots]
   uint32_t partial = 0;    ///< float[2][kBatchTiles][warps][8]: sums of each warp
   uint32_t squares = 0;    ///< float[2][32]: sums of squares of each warp
-  uint32_t progress = 0;   ///< WarpProgress[warps]
   uint32_t arguments = 0;  ///< LaunchArguments
   uint32_t start = 0;      ///< u64: when the launch began
   uint32_t bytes = 0;
@@ -192,8 +183,7 @@ constexpr ControlLayout control_layout(uint32_t warps) {
   layout.barriers = kRecordSlots * static_cast<uint32_t>(sizeof(TaskRecord));
   layout.partial = layout.barriers + 8 * (2 * kStagesMax + 2 * kRecordSlots);
   layout.squares = layout.partial + 2 * kBatchTiles * warps * kTileRows * 4;
-  layout.progress = layout.squares + 2 * 32 * 4;
-  layout.arguments = layout.progress + warps * static_cast<uint32_t>(sizeof(WarpProgress));
+  layout.arguments = layout.squares + 2 * 32 * 4;
   layout.start = layout.arguments + (static_cast<uint32_t>(sizeof(LaunchArguments)) + 7) / 8 * 8;
   layout.bytes = (layout.start + 8 + 127) / 128 * 128;
   return layout;

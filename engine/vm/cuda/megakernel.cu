@@ -6,37 +6,15 @@
 #include "instructions/argmax/argmax.cuh"
 #include "instructions/attention/attention.cuh"
 #include "instructions/combine/combine.cuh"
+#include "instructions/device/product_task.cuh"
 #include "instructions/embed/embed.cuh"
-#include "instructions/gate_up/gate_up.cuh"
-#include "instructions/gemv/gemv.cuh"
 #include "instructions/kv_append/kv_append.cuh"
-#include "instructions/qkv/qkv.cuh"
 #include "instructions/residual_add/residual_add.cuh"
 #include "instructions/rms_norm/rms_norm.cuh"
 #include "instructions/rope/rope.cuh"
 #include "instructions/silu_mul/silu_mul.cuh"
 
 namespace amk::device {
-
-using abi::Opcode;
-
-/// Instructions that multiply stream weights; between two of them no barrier is needed, as each warp reads and writes
-/// its own part of the staged input.
-constexpr bool is_product(Opcode opcode) {
-  switch (opcode) {
-    case Opcode::kGemv:
-    case Opcode::kNormGemv:
-    case Opcode::kGemvResidual:
-    case Opcode::kCombineGemvResidual:
-    case Opcode::kQkvRopeAppend:
-    case Opcode::kNormQkvRopeAppend:
-    case Opcode::kGateUpSilu:
-    case Opcode::kNormGateUpSilu:
-      return true;
-    default:
-      return false;
-  }
-}
 
 /// Waits until every counter that the task names has counted its producers; what they wrote is then visible to all.
 __device__ __forceinline__ void wait_for_counters(const Block& block, const TaskRecord& task) {
@@ -55,25 +33,8 @@ __device__ __forceinline__ void wait_for_counters(const Block& block, const Task
   consumer_barrier();
 }
 
-// Each body is a function of its own, so that the registers of one are no burden to another; it is given what fits in
-// registers and finds the rest in shared memory.
-
-template <Opcode kOp, WeightFormat kFormat>
-__device__ __noinline__ void run_streaming(Turn turn, uint32_t slot, uint32_t place) {
-  Block block(turn);
-  const TaskRecord& task = Block::records()[slot];
-  block.task = task.task;
-  Progress at(block);
-  if constexpr (kOp == Opcode::kQkvRopeAppend || kOp == Opcode::kNormQkvRopeAppend) {
-    run_qkv<kOp, kFormat>(block, at, task, place);
-  } else if constexpr (kOp == Opcode::kGateUpSilu || kOp == Opcode::kNormGateUpSilu) {
-    run_gate_up<kOp, kFormat>(block, at, task, place);
-  } else {
-    run_gemv<kOp, kFormat>(block, at, task, place);
-  }
-  at.keep(block);
-}
-
+/// The instructions that do not multiply, each a function of its own, so that their registers are no burden to the
+/// products; they are given what fits in registers and find the rest in shared memory.
 template <Opcode kOp>
 __device__ __noinline__ void run_other(Turn turn, uint32_t slot) {
   Block block(turn);
@@ -103,18 +64,13 @@ __device__ __noinline__ void run_other(Turn turn, uint32_t slot) {
   }
 }
 
-__device__ __forceinline__ void run_task(const Turn& turn, const TaskRecord& task, uint32_t slot, uint32_t place) {
-  switch (task.opcode) {
-#define AMK_OPCODE(Name, code, folder, Record, min_arch, doc)                                                        \
-  case Opcode::k##Name:                                                                                              \
-    if constexpr (build::uses(Opcode::k##Name)) {                                                                    \
-      if constexpr (is_product(Opcode::k##Name)) {                                                                   \
-        with_format(task.format,                                                                                     \
-                    [&]<WeightFormat kFormat>() { run_streaming<Opcode::k##Name, kFormat>(turn, slot, place); });    \
-      } else {                                                                                                       \
-        run_other<Opcode::k##Name>(turn, slot);                                                                      \
-      }                                                                                                              \
-    }                                                                                                                \
+__device__ __forceinline__ void run_other(const Turn& turn, Opcode opcode, uint32_t slot) {
+  switch (opcode) {
+#define AMK_OPCODE(Name, code, folder, Record, min_arch, doc)                               \
+  case Opcode::k##Name:                                                                     \
+    if constexpr (!is_product(Opcode::k##Name) && build::uses(Opcode::k##Name)) {           \
+      run_other<Opcode::k##Name>(turn, slot);                                               \
+    }                                                                                       \
     break;
 #include "abi/opcode.def"
   }
@@ -142,6 +98,7 @@ __device__ __forceinline__ void begin_pass(Block& block) {
 __device__ __forceinline__ void consume(Block& block, uint32_t queue_begin, uint32_t queue_end) {
   const RecordSlots slots = record_slots();
   Cursor<kRecordSlots> at;
+  Progress progress;
   for (; block.turn.pass < Block::args().passes; ++block.turn.pass) {
     begin_pass(block);
     Opcode before = Opcode::kEmbed;
@@ -158,8 +115,12 @@ __device__ __forceinline__ void consume(Block& block, uint32_t queue_begin, uint
         consumer_barrier();  // another use of the block's shared memory begins
       }
       stamp(block, &TraceRecord::ready, i);
-      run_task(block.turn, task, at.slot, i);
-      if (!product) stamp(block, &TraceRecord::done, i);
+      if (product) {
+        with_format(task.format, [&]<WeightFormat kFormat>() { run_product<kFormat>(block, progress, task, i); });
+      } else {
+        run_other(block.turn, task.opcode, at.slot);
+        stamp(block, &TraceRecord::done, i);
+      }
       const uint32_t signal = task.signal;
       before = task.opcode;
       format_before = task.format;
@@ -182,7 +143,6 @@ extern "C" __global__ void __launch_bounds__(AMK_THREADS, 1)
     amk_megakernel(const __grid_constant__ amk::device::LaunchArguments arguments) {
   using namespace amk::device;
   Block block{Turn{}};
-  if (block.thread < kWarps) Block::progress()[block.thread] = {};
   if (block.thread == 0) {
     Block::args() = arguments;
     stage_slots().init();

@@ -1,0 +1,133 @@
+// Every instruction that multiplies, in one body: they differ in how the input is staged and in what becomes of a row's
+// sum, and share the loop between. One loop keeps the registers and the instruction cache for itself.
+#pragma once
+
+#include "instructions/combine/combine.cuh"
+#include "instructions/gate_up/gate_up.cuh"
+#include "instructions/gemv/gemv.cuh"
+#include "instructions/qkv/qkv.cuh"
+
+namespace amk::device {
+
+using abi::Opcode;
+
+constexpr bool is_product(Opcode opcode) {
+  switch (opcode) {
+    case Opcode::kGemv:
+    case Opcode::kNormGemv:
+    case Opcode::kGemvResidual:
+    case Opcode::kCombineGemvResidual:
+    case Opcode::kQkvRopeAppend:
+    case Opcode::kNormQkvRopeAppend:
+    case Opcode::kGateUpSilu:
+    case Opcode::kNormGateUpSilu:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// Calls body.template operator()<opcode>() for the product at hand, among those that this build has.
+template <typename Body>
+__device__ __forceinline__ void with_product(Opcode opcode, Body&& body) {
+  switch (opcode) {
+#define AMK_OPCODE(Name, code, folder, Record, min_arch, doc)                                \
+  case Opcode::k##Name:                                                                      \
+    if constexpr (is_product(Opcode::k##Name) && build::uses(Opcode::k##Name)) {             \
+      body.template operator()<Opcode::k##Name>();                                           \
+    }                                                                                        \
+    break;
+#include "abi/opcode.def"
+  }
+}
+
+/// What a lane keeps of its row while the products run.
+union RowState {
+  LoadedWord residual;
+  DeviceRotation turn;
+  __device__ RowState() : residual() {}
+};
+
+struct ProductEpilogue {
+  RowState state;
+
+  __device__ __forceinline__ void prepare(const Block& block, const TaskRecord& task, uint32_t tile) {
+    with_product(task.opcode, [&]<Opcode kOp>() {
+      if constexpr (kOp == Opcode::kGemvResidual || kOp == Opcode::kCombineGemvResidual) {
+        state.residual = fetch_residual<kOp>(block, task, tile);
+      } else if constexpr (kOp == Opcode::kQkvRopeAppend || kOp == Opcode::kNormQkvRopeAppend) {
+        state.turn = rotation_of_pair<kOp>(block, task, tile);
+      }
+    });
+  }
+  __device__ __forceinline__ void finish(const Block& block, const TaskRecord& task, uint32_t tile, float sum) {
+    with_product(task.opcode, [&]<Opcode kOp>() {
+      if constexpr (kOp == Opcode::kGemv || kOp == Opcode::kNormGemv) {
+        store_row<kOp>(block, task, tile, sum);
+      } else if constexpr (kOp == Opcode::kGemvResidual || kOp == Opcode::kCombineGemvResidual) {
+        add_residual<kOp>(block, task, tile, sum, state.residual);
+      } else if constexpr (kOp == Opcode::kQkvRopeAppend || kOp == Opcode::kNormQkvRopeAppend) {
+        rotate_and_append<kOp>(block, task, tile, sum, state.turn);
+      } else {
+        join_gate_up<kOp>(block, task, tile, sum);
+      }
+    });
+  }
+};
+
+/// Where a product finds its input, and how it is to be taken.
+struct InputPlace {
+  uint64_t x = 0;              ///< operand
+  const float* norm = nullptr;  ///< null where the input is not normalised
+  float eps = -1.0F;           ///< negative where the input is not normalised
+};
+
+__device__ __forceinline__ InputPlace input_of(const TaskRecord& task) {
+  InputPlace place;
+  with_product(task.opcode, [&]<Opcode kOp>() {
+    if constexpr (kOp == Opcode::kNormGemv || kOp == Opcode::kNormQkvRopeAppend || kOp == Opcode::kNormGateUpSilu) {
+      place.x = task.operand[operand_at(kOp, "x")];
+      place.norm = reinterpret_cast<const float*>(task.operand[operand_at(kOp, "norm")]);
+      if constexpr (kOp == Opcode::kNormQkvRopeAppend) {
+        place.eps = params_of<abi::NormQkvParams>(task).eps;
+      } else {
+        place.eps = params_of<abi::NormGemvParams>(task).eps;
+      }
+    } else if constexpr (kOp == Opcode::kCombineGemvResidual) {
+      place.x = task.operand[operand_at(kOp, "partials")];
+    } else {
+      place.x = task.operand[operand_at(kOp, "x")];
+    }
+  });
+  return place;
+}
+
+/// Stages the task's input; returns the eps of a normalised one, a negative number for any other.
+template <typename Product>
+__device__ __forceinline__ float stage_task(const Block& block, Progress& at, const TaskRecord& task) {
+  const InputPlace place = input_of(task);
+  const Activation x(block, place.x);
+  if (place.norm != nullptr) {
+    stage_normalised<Product>(block, at, task, NormInput{x, place.norm});
+  } else if (build::uses(Opcode::kCombineGemvResidual) && task.opcode == Opcode::kCombineGemvResidual) {
+    const auto& params = params_of<abi::CombineGemvParams>(task);
+    const CombineInput input{Partials(block, x, params.head_dim, params.splits, task.sparse_kv_block)};
+    stage_input<Product>(block, input, task.columns, task.units);
+  } else {
+    stage_input<Product>(block, VectorInput{x}, task.columns, task.units);
+  }
+  return place.eps;
+}
+
+template <WeightFormat kFormat>
+__device__ __forceinline__ void run_product(Block& block, Progress& at, const TaskRecord& task, uint32_t place) {
+  using Used = ProductOf<kFormat>;
+  const uint32_t square_parity = at.square_parity;
+  const float eps = stage_task<Used>(block, at, task);
+  __syncwarp();
+  stamp(block, &TraceRecord::staged, place);
+  ProductEpilogue epilogue;
+  multiply_tiles<Used>(block, at, task, epilogue, eps, square_parity, place);
+}
+
+}  // namespace amk::device
