@@ -27,20 +27,4 @@ enum class Exit : int {
   return Exit::kInternal;
 }
 
-[[nodiscard]] constexpr const char* error_code_name(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kUsage:
-      return "usage";
-    case ErrorCode::kUnsupported:
-      return "unsupported";
-    case ErrorCode::kBadInput:
-      return "bad-input";
-    case ErrorCode::kIo:
-      return "io";
-    case ErrorCode::kInternal:
-      return "internal";
-  }
-  return "internal";
-}
-
 }  // namespace amk::cli

@@ -22,6 +22,23 @@ enum class ErrorCode {
   kInternal,     ///< ours (exit 4)
 };
 
+/// As JSON has it, in documents and between processes.
+[[nodiscard]] constexpr const char* error_code_name(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kUsage:
+      return "usage";
+    case ErrorCode::kUnsupported:
+      return "unsupported";
+    case ErrorCode::kBadInput:
+      return "bad-input";
+    case ErrorCode::kIo:
+      return "io";
+    case ErrorCode::kInternal:
+      return "internal";
+  }
+  return "internal";
+}
+
 /// One failure. `message` gives expected and actual, starts lower-case and has no final stop; `location` is a path,
 /// `file:line` or JSON pointer; `hint` says what would mend it. Either of the last two may be empty.
 struct Error {

@@ -25,8 +25,8 @@ constexpr std::string_view kPrinting[] = {"std::cout", "std::cerr", "std::clog",
 constexpr std::string_view kMayPrint = "engine/base/assert.cpp";
 
 bool may_print(const SourceFile& file) {
-  return file.is_in("cli") || file.is_in("tests") || file.is_in("tools") || file.is_in("bench") ||
-         file.path == kMayPrint;
+  return file.is_in("cli") || file.is_in("worker") || file.is_in("tests") || file.is_in("tools") ||
+         file.is_in("bench") || file.path == kMayPrint;
 }
 
 void check_words(const SourceFile& file, Findings& findings) {

@@ -17,15 +17,17 @@ struct Layer {
 inline constexpr Layer kLayers[] = {
     {"base", "engine/base", "", "fmt spdlog openssl"},
     {"abi", "engine/abi", "", ""},
+    {"ipc", "engine/ipc", "base", "fmt spdlog json"},
     {"model", "engine/model", "base abi", "fmt spdlog json pcre2 utf8proc"},
     {"instructions", "engine/instructions", "base abi", "fmt spdlog"},
     {"schedule", "engine/schedule", "base abi model instructions", "fmt spdlog"},
     {"validator", "engine/validator", "base abi instructions schedule", "fmt spdlog"},
     {"vm", "engine/vm", "base abi model instructions schedule validator", "fmt spdlog"},
-    {"eval", "engine/eval", "base abi model instructions schedule validator vm", "fmt spdlog"},
-    {"search", "engine/search", "base abi model instructions schedule validator vm eval", "fmt spdlog git2 boost"},
-    {"cli", "cli", "base abi model instructions schedule validator vm eval search", "fmt spdlog json cli11"},
-    {"mcp", "mcp", "base abi model instructions schedule validator vm eval search",
+    {"eval", "engine/eval", "base abi ipc model instructions schedule validator vm", "fmt spdlog"},
+    {"search", "engine/search", "base abi ipc model instructions schedule validator vm eval", "fmt spdlog git2 boost"},
+    {"worker", "worker", "base abi ipc model instructions schedule validator vm eval", "fmt spdlog json"},
+    {"cli", "cli", "base abi ipc model instructions schedule validator vm eval search", "fmt spdlog json cli11"},
+    {"mcp", "mcp", "base abi ipc model instructions schedule validator vm eval search",
      "fmt spdlog json httplib valijson boost"},
 };
 

@@ -48,7 +48,8 @@ Measures measure(const Tree& tree) {
   for (const SourceFile& file : tree) {
     if (!file.is_cpp() || file.is_generated()) continue;
     measures[file.path] = {file.path, 0, "file-size", file.lines.size(), kFileLinesMax, kFileLinesHard};
-    if (file.is_in("engine") || file.is_in("cli") || file.is_in("mcp")) measure_functions(file, measures);
+    if (file.is_in("engine") || file.is_in("cli") || file.is_in("mcp") || file.is_in("worker"))
+      measure_functions(file, measures);
   }
   return measures;
 }

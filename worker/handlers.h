@@ -1,0 +1,14 @@
+// What the worker can be asked, by name. Parameters and results are JSON; a handler's own comment says which.
+#pragma once
+
+#include "ipc/serve.h"
+
+namespace amk::worker {
+
+/// {"hello", "devices"}.
+[[nodiscard]] ipc::Handlers handlers();
+
+/// Ways to go wrong, and an echo: {"babble", "crash", "echo", "fail", "hang"}. Only with --test-hooks.
+[[nodiscard]] ipc::Handlers test_hooks();
+
+}  // namespace amk::worker
