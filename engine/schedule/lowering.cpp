@@ -27,10 +27,28 @@ constexpr Pass kPasses[] = {
     {"plan_launch", passes::plan_launch},
 };
 
+/// A chunk of a quantised matrix is whole packs (abi/dtype.h).
+Status check_chunk(const LowerRequest& request) {
+  const std::optional<uint32_t> chunk = request.config.gemv_k_chunk;
+  if (!chunk || *chunk % abi::kPackedColumns == 0) return {};
+  for (const auto& [name, shape] : request.graph->weights) {
+    if (!abi::is_quantised(shape.dtype)) continue;
+    const uint32_t below = *chunk / abi::kPackedColumns * abi::kPackedColumns;
+    const uint32_t nearest =
+        below == 0 || *chunk - below > abi::kPackedColumns / 2 ? below + abi::kPackedColumns : below;
+    return Error{ErrorCode::kUsage,
+                 fmt::format("expected a multiple of {} columns for {} weights, found {}; the nearest is {}",
+                             abi::kPackedColumns, abi::dtype_name(shape.dtype), *chunk, nearest),
+                 "knob tiling.gemv.k_chunk", ""};
+  }
+  return {};
+}
+
 Status check_request(const LowerRequest& request) {
   if (const std::vector<KnobProblem> problems = check_knobs(request.config); !problems.empty()) {
     return Error{ErrorCode::kUsage, problems.front().message, "knob " + problems.front().path, ""};
   }
+  AMK_TRY(check_chunk(request));
   const uint32_t context_max = request.graph->config.context_max;
   if (request.context == 0 || request.context > context_max) {
     return Error{ErrorCode::kUsage,

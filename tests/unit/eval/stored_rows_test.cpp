@@ -118,6 +118,48 @@ TEST_CASE("a row is widened exactly") {
   }
 }
 
+TEST_CASE("a quantised row is widened exactly, and its products are those of the widened row") {
+  for (const abi::Dtype dtype : {abi::Dtype::kI8G64, abi::Dtype::kI8G128, abi::Dtype::kI8Row, abi::Dtype::kI4G64,
+                                 abi::Dtype::kI4G128, abi::Dtype::kI4Row}) {
+    for (const size_t columns : {1, 63, 64, 65, 128, 129, 300}) {
+      CAPTURE(abi::dtype_name(dtype));
+      CAPTURE(columns);
+      const bool bytes = abi::dtype_bits(dtype) == 8;
+      const size_t row_bytes = abi::row_bytes(dtype, columns), elements = abi::row_element_bytes(dtype, columns);
+      std::vector<uint8_t> data(3 * row_bytes);
+      Random random(columns);
+      for (uint8_t& byte : data) byte = static_cast<uint8_t>(random.below(256));
+      for (size_t row = 0; row < 3; ++row) {  // scales from 2 to 4, 2 + 2^-6 x the group
+        for (size_t s = 0; s < abi::row_scales(dtype, columns); ++s) {
+          data[row * row_bytes + elements + 2 * s] = static_cast<uint8_t>(s);
+          data[row * row_bytes + elements + 2 * s + 1] = 0x40;
+        }
+      }
+      const size_t group = abi::dtype_group(dtype) == abi::kWholeRow ? columns : abi::dtype_group(dtype);
+      const StoredRows rows = {dtype, reinterpret_cast<const std::byte*>(data.data()), columns, columns};
+      std::vector<float> wide(3 * columns);
+      for (size_t row = 0; row < 3; ++row) {
+        eval::widen_row(rows, row, &wide[row * columns]);
+        for (size_t c = 0; c < columns; ++c) {
+          const uint8_t byte = data[row * row_bytes + (bytes ? c : c / 2)];
+          const int nibble = c % 2 == 1 ? byte / 16 : byte % 16;
+          const int element = bytes ? (byte < 128 ? byte : byte - 256) : (nibble < 8 ? nibble : nibble - 16);
+          REQUIRE(wide[row * columns + c] ==
+                  static_cast<float>(element) * (2.0F + 0x1p-6F * static_cast<float>(c / group)));
+        }
+      }
+      const StoredRows floats = {abi::Dtype::kF32, reinterpret_cast<const std::byte*>(wide.data()), columns, columns};
+      const std::vector<float> vectors = random_floats(5 * columns);
+      std::vector<float> scratch(columns), found(5 * 3), expected(5 * 3);
+      eval::row_dots(rows, 0, 3, {vectors.data(), columns, 5}, scratch, found.data(), 3);
+      eval::row_dots(floats, 0, 3, {vectors.data(), columns, 5}, {}, expected.data(), 3);
+      CHECK(found == expected);
+      eval::row_dots(rows, 1, 2, {vectors.data(), columns, 1}, scratch, found.data(), 3);
+      CHECK(found[1] == expected[1]);
+    }
+  }
+}
+
 TEST_CASE("weighted rows are added in double") {
   const std::vector<float> rows = {1.0F, 2.0F, -1.0F, 0x1p-30F, 4.0F, -1.0F};  // stride 3, of which 2 are used
   const std::vector<float> weights = {1.0F, 0.5F};
