@@ -1,6 +1,7 @@
 #include "eval/stored_rows.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -273,6 +274,20 @@ void row_dots(const StoredRows& rows, size_t begin, size_t end, const Vectors& v
       break;
   }
   assertion_failed("dtype", "weights are stored as floats", __FILE__, __LINE__);
+}
+
+void round_all(abi::Dtype dtype, std::span<float> values) {
+  if (dtype == abi::Dtype::kF32) return;
+  const bool is_f16 = dtype == abi::Dtype::kF16;
+  const int digits = is_f16 ? 10 : 7;        // after the leading one
+  const int smallest = is_f16 ? -24 : -133;  // exponent of the least number above 0
+  const double limit = is_f16 ? 65504.0 : 0x1.fep127;
+  for (float& value : values) {
+    if (value == 0.0F || !std::isfinite(value)) continue;
+    const int unit = std::max(std::ilogb(value) - digits, smallest);
+    const double rounded = std::ldexp(std::nearbyint(std::ldexp(double{value}, -unit)), unit);
+    value = std::abs(rounded) > limit ? std::copysign(INFINITY, value) : static_cast<float>(rounded);
+  }
 }
 
 void add_weighted_rows(const float* rows, size_t stride, const float* weights, size_t count, std::span<double> sums) {

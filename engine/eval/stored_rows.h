@@ -36,6 +36,10 @@ void widen_row(const StoredRows& rows, size_t row, float* out);
 void row_dots(const StoredRows& rows, size_t begin, size_t end, const Vectors& vectors, std::span<float> scratch,
               float* out, size_t out_stride);
 
+/// Rounds every value to the nearest number of `dtype` (kF32, kF16, kBf16), the even one of two; what is too large
+/// becomes infinity.
+void round_all(abi::Dtype dtype, std::span<float> values);
+
 /// sums[c] += weights[r] * rows[r][c], r in [0, count) ascending, in double. `rows` is float32, `stride` apart.
 void add_weighted_rows(const float* rows, size_t stride, const float* weights, size_t count, std::span<double> sums);
 

@@ -55,6 +55,11 @@ Status check_request(const LowerRequest& request) {
                  fmt::format("expected a context from 1 to the model's {}, found {}", context_max, request.context), "",
                  ""};
   }
+  if ((abi::dtypes::bit(request.kv_dtype) & abi::dtypes::kKvFloat) == 0) {
+    return Error{ErrorCode::kUsage,
+                 fmt::format("expected KV caches of f32, f16 or bf16, found {}", abi::dtype_name(request.kv_dtype)), "",
+                 ""};
+  }
   if (request.config.tokens_per_launch > request.context) {
     return Error{ErrorCode::kUsage,
                  fmt::format("expected at most {} tokens a launch, the context, found {}", request.context,
@@ -82,6 +87,8 @@ Result<Program> lower(const LowerRequest& request, const PassDump& dump) {
 std::string schedule_id(const LowerRequest& request) {
   std::string text = fmt::format("{}|{}|{}|{}", request.graph->name, request.target->name, request.context,
                                  config_to_json(request.config));
+  // Nothing for f32, so that ids from before there was a choice stay.
+  if (request.kv_dtype != abi::Dtype::kF32) text += fmt::format("|kv:{}", abi::dtype_name(request.kv_dtype));
   for (const auto& [name, shape] : request.graph->weights) {
     text += fmt::format("|{}:{}:{}x{}", name, abi::dtype_name(shape.dtype), shape.extent[0], shape.extent[1]);
   }
