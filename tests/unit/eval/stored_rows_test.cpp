@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -158,6 +159,26 @@ TEST_CASE("a quantised row is widened exactly, and its products are those of the
       CHECK(found[1] == expected[1]);
     }
   }
+}
+
+TEST_CASE("values are rounded to the nearest number of a 16-bit type, the even one of two") {
+  Random random(9);
+  std::vector<float> values = {0.0F,     -0.0F,    65504.0F,  65519.9F,    65520.0F,    -70000.0F, 0x1p-24F,
+                               0x1p-25F, 0x3p-25F, 0x1p-133F, 0x1.ffp127F, 0x1.fep127F, INFINITY,  1.0F + 0x1p-8F};
+  for (int i = 0; i < 100000; ++i) {
+    const float value = std::bit_cast<float>(static_cast<uint32_t>(random.next()));
+    if (std::isfinite(value)) values.push_back(value);
+  }
+  std::vector<float> f16 = values, bf16 = values;
+  eval::round_all(abi::Dtype::kF16, f16);
+  eval::round_all(abi::Dtype::kBf16, bf16);
+  for (size_t i = 0; i < values.size(); ++i) {
+    REQUIRE(f16[i] == f16_to_f32(f32_to_f16(values[i])));
+    REQUIRE(bf16[i] == bf16_to_f32(f32_to_bf16(values[i])));
+  }
+  std::vector<float> f32 = values;
+  eval::round_all(abi::Dtype::kF32, f32);
+  CHECK(f32 == values);
 }
 
 TEST_CASE("weighted rows are added in double") {
