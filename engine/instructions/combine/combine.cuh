@@ -17,41 +17,65 @@ class Partials {
     used_ = blocks < splits ? blocks : splits;
   }
 
-  /// Elements i and i + 1, i even, of a head's attention output.
-  __device__ __forceinline__ float2 joined(uint32_t head, uint32_t i) const {
-    constexpr uint32_t kAhead = 2;
+  /// Elements i and i + 1, i even, of a head's attention output. The lanes of a group of `kGroup` that ask together ask for
+  /// the same head: they share the work of weighing its splits.
+  template <uint32_t kGroup>
+  __device__ __forceinline__ float2 joined(const Block& block, uint32_t head, uint32_t i) const {
+    const uint32_t lane = block.lane % kGroup;
     float top = -kInfinity, sum = 0;
     float2 out = make_float2(0.0F, 0.0F);
-    for (uint32_t first = 0; first < used_; first += kAhead) {
-      LoadedPair scale[kAhead], value[kAhead];
+    for (uint32_t first = 0; first < used_; first += kGroup) {
+      const uint32_t count = min(kGroup, used_ - first);
+      // Everything is asked for before anything is waited for: this lane's split's maximum and sum, and the values.
+      LoadedPair scale, value[kAhead];
+      const uint32_t of_scale = place(head, first + min(lane, count - 1)) + head_dim_;
+      scale = values_.fetch(of_scale);
 #pragma unroll
       for (uint32_t j = 0; j < kAhead; ++j) {
-        if (first + j >= used_) break;
-        const uint32_t base = place(head, first + j);
-        scale[j] = values_.fetch(base + head_dim_);
-        value[j] = values_.fetch(base + i);
+        if (j < count) value[j] = values_.fetch(place(head, first + j) + i);
       }
+      const float2 max_and_sum = values_.arrived(scale, of_scale);
+      const bool counts = lane < count && max_and_sum.y != 0.0F;
+      float above = fmaxf(top, counts ? max_and_sum.x : -kInfinity);
 #pragma unroll
-      for (uint32_t j = 0; j < kAhead; ++j) {
-        if (first + j >= used_) break;
-        const uint32_t base = place(head, first + j);
-        const float2 max_and_sum = values_.arrived(scale[j], base + head_dim_);
-        const float2 v = values_.arrived(value[j], base + i);
-        if (max_and_sum.y == 0.0F) continue;
-        const float above = fmaxf(top, max_and_sum.x);
-        const float old_weight = sum == 0.0F ? 0.0F : __expf(top - above);
-        const float weight = __expf(max_and_sum.x - above);
-        out.x = out.x * old_weight + v.x * weight;
-        out.y = out.y * old_weight + v.y * weight;
-        sum = sum * old_weight + max_and_sum.y * weight;
-        top = above;
+      for (uint32_t offset = kGroup / 2; offset > 0; offset /= 2) {
+        above = fmaxf(above, __shfl_xor_sync(kAllLanes, above, offset));
+      }
+      const float old = top == -kInfinity ? 0.0F : __expf(top - above);
+      const float mine = counts ? __expf(max_and_sum.x - above) : 0.0F;
+      float added = counts ? mine * max_and_sum.y : 0.0F;
+#pragma unroll
+      for (uint32_t offset = kGroup / 2; offset > 0; offset /= 2) {
+        added += __shfl_xor_sync(kAllLanes, added, offset);
+      }
+      out = make_float2(out.x * old, out.y * old);
+      sum = sum * old + added;
+      top = above;
+      for (uint32_t from = 0; from < count; from += kAhead) {
+        if (from > 0) {
+#pragma unroll
+          for (uint32_t j = 0; j < kAhead; ++j) {
+            if (from + j < count) value[j] = values_.fetch(place(head, first + from + j) + i);
+          }
+        }
+#pragma unroll
+        for (uint32_t j = 0; j < kAhead; ++j) {
+          const float share = __shfl_sync(kAllLanes, mine, (from + j) % kGroup, kGroup);
+          if (from + j >= count) continue;
+          const float2 v = values_.arrived(value[j], place(head, first + from + j) + i);
+          out.x += v.x * share;
+          out.y += v.y * share;
+        }
       }
     }
-    return make_float2(__fdividef(out.x, sum), __fdividef(out.y, sum));
+    const float scale = __fdividef(1.0F, sum);
+    return make_float2(out.x * scale, out.y * scale);
   }
   [[nodiscard]] __device__ __forceinline__ uint32_t head_dim() const { return head_dim_; }
 
  private:
+  static constexpr uint32_t kAhead = 4;  ///< values under way together
+
   /// Where the partial of the j-th split that has positions begins.
   __device__ __forceinline__ uint32_t place(uint32_t head, uint32_t j) const {
     // Split s has the blocks from floor(blocks * s / splits) on, so with fewer blocks than splits block j is the last
@@ -67,21 +91,29 @@ class Partials {
   uint32_t used_;
 };
 
-/// The input of a product: the attention output, joined as it is staged.
+/// The input of a product: the attention output, joined as it is staged. `kLaneColumns`: columns of a unit that a lane
+/// stages.
+template <uint32_t kLaneColumns>
 struct CombineInput {
-  static constexpr bool kNormalised = false;
+  /// Lanes side by side that are sure to have columns of one head, and of which all take part together.
+  static constexpr uint32_t group() {
+    uint32_t lanes = 32;
+    while (lanes > 1 && build::kHeadDim % (lanes * kLaneColumns) != 0) lanes /= 2;
+    return lanes;
+  }
+  static constexpr uint32_t kGroup = group();
+
+  static constexpr bool kTogether = true;
   struct Loaded {};
+  const Block& block;
   Partials partials;
 
   __device__ __forceinline__ void fetch(Loaded&, uint32_t) const {}
   __device__ __forceinline__ float2 value(Loaded&, uint32_t column, float&) const {
-    const uint32_t head = column / partials.head_dim();
-    return partials.joined(head, column - head * partials.head_dim());
+    const uint32_t head = column / build::kHeadDim;
+    return partials.joined<kGroup>(block, head, column - head * build::kHeadDim);
   }
-  __device__ __forceinline__ float single(uint32_t column, float& squares) const {
-    Loaded none;
-    return value(none, column, squares).x;
-  }
+  __device__ __forceinline__ float single(uint32_t, float&) const { return 0.0F; }  // head_dim is even
 };
 
 __device__ __forceinline__ void run_combine(const Block& block, const TaskRecord& task) {
@@ -90,8 +122,11 @@ __device__ __forceinline__ void run_combine(const Block& block, const TaskRecord
   const Partials partials(block, Activation(block, task.operand[operand_at(kOp, "partials")]), params.head_dim,
                           params.splits, task.sparse_kv_block);
   const Activation y(block, task.operand[operand_at(kOp, "y")]);
-  for (uint32_t i = 2 * block.thread; i < params.head_dim; i += 2 * kWarps * 32) {
-    const float2 value = partials.joined(params.head, i);
+  // Whole warps go round together: they share the weighing of the splits.
+  for (uint32_t base = 64 * block.warp; base < params.head_dim; base += 64 * kWarps) {
+    const uint32_t i = min(base + 2 * block.lane, params.head_dim - 2);
+    const float2 value = partials.joined<32>(block, params.head, i);
+    if (base + 2 * block.lane >= params.head_dim) continue;
     y.store(params.head * params.head_dim + i, value.x);
     y.store(params.head * params.head_dim + i + 1, value.y);
   }

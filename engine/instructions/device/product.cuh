@@ -20,7 +20,7 @@ struct Progress {
 
 /// The input of a product as it stands in memory.
 struct VectorInput {
-  static constexpr bool kNormalised = false;
+  static constexpr bool kTogether = false;  ///< whether the lanes of a warp must ask together
   struct Loaded {
     LoadedPair x;
   };
@@ -35,7 +35,7 @@ struct VectorInput {
 
 /// rmsnorm(x, norm) but for its one scalar, which the epilogue applies: the products need not wait for it.
 struct NormInput {
-  static constexpr bool kNormalised = true;
+  static constexpr bool kTogether = false;
   struct Loaded {
     LoadedPair x;
     float2 norm;
@@ -84,7 +84,10 @@ __device__ __forceinline__ float stage_input(const Block& block, const Input& in
       for (uint32_t p = 0; p < kPairs; ++p) {
         const uint32_t column = unit * Product::kColumns + block.lane * Product::kLaneColumns + 2 * p;
         float2 v = make_float2(0.0F, 0.0F);
-        if (column + 1 < columns) {
+        if constexpr (Input::kTogether) {
+          v = input.value(loaded[j][p], min(column, columns - 2), squares);
+          if (column >= columns) v = make_float2(0.0F, 0.0F);
+        } else if (column + 1 < columns) {
           v = input.value(loaded[j][p], column, squares);
         } else if (column < columns) {
           v.x = input.single(column, squares);

@@ -43,7 +43,7 @@ __device__ __forceinline__ void rotate_and_append(const Block& block, const Task
   const bool key = head < params.q_heads + params.kv_heads;
   const uint64_t cache = task.operand[key ? operand_at(kOp, "k_cache") : operand_at(kOp, "v_cache")];
   const uint32_t kv_head = head - params.q_heads - (key ? 0 : params.kv_heads);
-  store_cache(cache_element(cache, task.context, kv_head, block.turn.position, params.head_dim, i), value);
+  append(block, task, cache, key ? task.current_k : task.current_v, kv_head, params.head_dim, i, value);
 }
 
 }  // namespace amk::device
