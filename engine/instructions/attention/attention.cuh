@@ -210,7 +210,7 @@ __device__ __forceinline__ void positions_of(uint32_t position, uint32_t kv_bloc
   end = min(blocks * (split + 1) / splits * kv_block, count);
 }
 
-__device__ __forceinline__ void run_attention(const Block& block, const TaskRecord& task) {
+__device__ __forceinline__ void run_attention(const Block& block, const TaskRecord& task, uint32_t place) {
   using namespace attention;
   constexpr auto kOp = abi::Opcode::kAttention;
   const auto& params = params_of<abi::AttentionParams>(task);
@@ -252,6 +252,7 @@ __device__ __forceinline__ void run_attention(const Block& block, const TaskReco
       q[i + 1] = value.y;
     }
     consumer_barrier();
+    stamp(block, &TraceRecord::staged, place);
     if (block.warp < active) {
       Running running;
       clear(running);
@@ -268,7 +269,8 @@ __device__ __forceinline__ void run_attention(const Block& block, const TaskReco
             [&](uint32_t, uint32_t v, uint32_t i) { return row[kHeadDim + column_of(block, v) + i]; },
             [&](uint32_t) { return block.lane < kLanes; });
       }
-      join_warp(running);
+      // With nothing but this pass's row the first group of lanes has it all.
+      if (end > begin) join_warp(running);
       leave(block, running, joined);
     }
     consumer_barrier();
