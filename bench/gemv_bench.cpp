@@ -32,9 +32,9 @@ double median_seconds(const Body& body) {
 
 void measure(ThreadPool& pool, abi::Dtype dtype, size_t rows, size_t columns, size_t k_chunk) {
   Random random(1);
-  const size_t bytes = rows * columns * abi::dtype_bytes(dtype);
+  const size_t bytes = rows * abi::row_bytes(dtype, columns);
   std::vector<std::byte> weights(bytes);
-  // Every 16-bit half lies in [0.5, 1) as bfloat16 and is a small normal number as binary16.
+  // Every 16-bit half lies in [0.5, 1) as bfloat16 and is a small normal number as binary16; scales too.
   for (size_t i = 0; i + 1 < bytes; i += 2) {
     weights[i] = static_cast<std::byte>(random.next());
     weights[i + 1] = std::byte{0x3f};
@@ -48,20 +48,23 @@ void measure(ThreadPool& pool, abi::Dtype dtype, size_t rows, size_t columns, si
   const double one = median_seconds([&] { rows_of(0, rows); });
   const double all = median_seconds([&] { pool.parallel_for(rows, rows_of); });
   const auto gbps = [&](double seconds) { return static_cast<double>(bytes) / seconds * 1e-9; };
-  fmt::print("{:<5} {:>6} x {:<5} k_chunk {:<5} {:>7.1f} MB: {:>6.1f} GB/s on one core, {:>6.1f} GB/s on {}\n",
-             abi::dtype_name(dtype), rows, columns, k_chunk, static_cast<double>(bytes) * 1e-6, gbps(one), gbps(all),
-             pool.size());
+  fmt::print(
+      "{:<6} {:>6} x {:<5} k_chunk {:<5} {:>7.1f} MB: {:>6.1f} GB/s on one core, {:>6.1f} GB/s on {}; {:>5.2f} "
+      "Gelements/s on one\n",
+      abi::dtype_name(dtype), rows, columns, k_chunk, static_cast<double>(bytes) * 1e-6, gbps(one), gbps(all),
+      pool.size(), static_cast<double>(rows * columns) / one * 1e-9);
 }
 
 }  // namespace
 
 int main() {
   ThreadPool pool;
-  for (const abi::Dtype dtype : {abi::Dtype::kF32, abi::Dtype::kF16, abi::Dtype::kBf16}) {
-    measure(pool, dtype, 256, 576, 576);      // within the caches: what the arithmetic allows
+  for (const abi::Dtype dtype : {abi::Dtype::kF32, abi::Dtype::kF16, abi::Dtype::kBf16, abi::Dtype::kI8G128,
+                                 abi::Dtype::kI8Row, abi::Dtype::kI4G64, abi::Dtype::kI4Row}) {
+    measure(pool, dtype, 256, 576, 640);      // within the caches: what the arithmetic allows
     measure(pool, dtype, 65536, 2048, 2048);  // far beyond them: what the memory allows
     measure(pool, dtype, 65536, 2048, 256);
-    measure(pool, dtype, 131072, 576, 576);
+    measure(pool, dtype, 131072, 576, 640);
   }
   return 0;
 }

@@ -78,6 +78,12 @@ void add_schedule(CLI::App& app, ScheduleOptions& options) {
                  "float32, as transformers' from_pretrained keeps them (default), or stored: rounded to the weights' "
                  "dtype, as model.to(dtype) leaves them")
       ->type_name("PRECISION");
+  app.add_option("--weights", options.weights,
+                 "stored (default), or what every matrix is quantised to: int8 or int4, with a scale for 128 columns "
+                 "of a row, :64 or the whole :row")
+      ->type_name("FORMAT");
+  app.add_option("--kv-dtype", options.kv_dtype, "what the KV caches hold: f32 (default), f16 or bf16")
+      ->type_name("DTYPE");
   app.add_option("--schedule", options.schedule_file, "knobs as JSON; those left out keep their defaults")
       ->type_name("FILE");
   app.add_option("--set", options.sets, "one knob, as in pipelining_depth=8; repeatable; after --schedule")
@@ -155,7 +161,7 @@ Action declare_generate(CLI::App& app) {
   app.add_flag("--verify", options->verify, "compare every position with the oracle; exit 1 where they differ");
   app.add_option("--logits", options->logits_file, "save the prompt's logits, float32 [positions, vocab], as 'logits'")
       ->type_name("FILE.safetensors");
-  app.add_option("--weights", options->weights, "where a bundle's model is now (default: where it was)")
+  app.add_option("--model-dir", options->model_dir, "where a bundle's model is now (default: where it was)")
       ->type_name("DIR");
   add_schedule(app, options->schedule);
   add_run(app, options->run);

@@ -70,13 +70,40 @@ Result<schedule::Program> read_program_file(const std::filesystem::path& path) {
 }
 
 Result<model::OpenOptions> read_open_options(const ScheduleOptions& options) {
+  model::OpenOptions out;
+  if (!options.weights.empty()) {
+    Result<model::WeightFormat> format = model::parse_weight_format(options.weights);
+    if (!format) {
+      Error error = format.error();
+      error.location = "--weights";
+      if (std::error_code ignored; std::filesystem::is_directory(options.weights, ignored)) {
+        error.hint = "--model-dir says where the model of a bundle is";
+      }
+      return error;
+    }
+    out.weights = *format;
+  }
   const std::string& wanted = options.rope_frequencies;
-  if (wanted.empty() || wanted == "float32") return model::OpenOptions{};
-  if (wanted == "stored") return model::OpenOptions{.rope_frequencies = model::RopePrecision::kStored};
+  if (wanted == "stored") out.rope_frequencies = model::RopePrecision::kStored;
+  if (wanted.empty() || wanted == "float32" || wanted == "stored") return out;
   constexpr std::array<std::string_view, 2> kNames = {"float32", "stored"};
   return Error{ErrorCode::kUsage,
                fmt::format("expected float32 or stored, found '{}'{}", wanted, did_you_mean(wanted, kNames)),
                "--rope-frequencies", ""};
+}
+
+Result<abi::Dtype> read_kv_dtype(const ScheduleOptions& options) {
+  constexpr std::array<abi::Dtype, 3> kKvDtypes = {abi::Dtype::kF32, abi::Dtype::kF16, abi::Dtype::kBf16};
+  if (options.kv_dtype.empty()) return abi::Dtype::kF32;
+  std::vector<std::string_view> names;
+  for (const abi::Dtype dtype : kKvDtypes) {
+    names.emplace_back(abi::dtype_name(dtype));
+    if (options.kv_dtype == names.back()) return dtype;
+  }
+  return Error{ErrorCode::kUsage,
+               fmt::format("expected one of {}, found '{}'{}", join(names), options.kv_dtype,
+                           did_you_mean(options.kv_dtype, names)),
+               "--kv-dtype", ""};
 }
 
 }  // namespace
@@ -95,25 +122,27 @@ Status check_device(const std::string& device) {
 
 Result<Job> prepare(const std::string& model, const ScheduleOptions& options) {
   AMK_ASSIGN_OR_RETURN(const model::OpenOptions open_options, read_open_options(options));
+  AMK_ASSIGN_OR_RETURN(const abi::Dtype kv_dtype, read_kv_dtype(options));
   std::vector<std::string> notes;
   AMK_ASSIGN_OR_RETURN(schedule::ScheduleConfig config, read_config(options));
   AMK_ASSIGN_OR_RETURN(const abi::TargetInfo* target, choose_target(options.gpu, notes));
   AMK_ASSIGN_OR_RETURN(model::Checkpoint checkpoint, model::Checkpoint::open(model, open_options));
   const uint32_t context = options.context != 0 ? options.context : schedule::default_context(checkpoint.config());
-  return Job{std::move(checkpoint), target, std::move(config), context, std::move(notes)};
+  return Job{std::move(checkpoint), target, std::move(config), context, kv_dtype, std::move(notes)};
 }
 
 Result<schedule::Program> lower(const Job& job) {
   const schedule::ModelGraph graph = schedule::build_graph(job.checkpoint);
-  return schedule::lower({&graph, job.target, job.config, job.context});
+  return schedule::lower({&graph, job.target, job.config, job.context, job.kv_dtype});
 }
 
 Status refuse_schedule_options(const ScheduleOptions& options, const std::string& source) {
   if (!options.any()) return {};
   return Error{
       ErrorCode::kUsage,
-      "expected no --gpu, --context, --rope-frequencies, --schedule or --set beside a program that is compiled", source,
-      "compile the model again to change its schedule"};
+      "expected no --gpu, --context, --rope-frequencies, --weights, --kv-dtype, --schedule or --set beside a program "
+      "that is compiled",
+      source, "compile the model again to change its schedule"};
 }
 
 Result<schedule::Program> read_program(const std::string& source, const ScheduleOptions& options,

@@ -21,7 +21,8 @@ struct Job {
   const abi::TargetInfo* target = nullptr;
   schedule::ScheduleConfig config;
   uint32_t context = 0;
-  std::vector<std::string> notes;  ///< what "auto" came to
+  abi::Dtype kv_dtype = abi::Dtype::kF32;  ///< what the KV caches hold
+  std::vector<std::string> notes;          ///< what "auto" came to
 };
 
 /// kUsage for unknown targets and knobs; otherwise as Checkpoint::open().

@@ -15,8 +15,11 @@ struct ScheduleOptions {
   std::string schedule_file;      ///< --schedule: knobs as JSON
   std::vector<std::string> sets;  ///< --set: "knob=value", after the file, in order
   std::string rope_frequencies;   ///< --rope-frequencies: "float32" or "stored"
+  std::string weights;            ///< --weights: "stored", or what they are quantised to: "int8", "int4:64"
+  std::string kv_dtype;           ///< --kv-dtype: "f32", "f16" or "bf16"
   [[nodiscard]] bool any() const {
-    return !gpu.empty() || context != 0 || !schedule_file.empty() || !sets.empty() || !rope_frequencies.empty();
+    return !gpu.empty() || context != 0 || !schedule_file.empty() || !sets.empty() || !rope_frequencies.empty() ||
+           !weights.empty() || !kv_dtype.empty();
   }
 };
 
@@ -50,7 +53,7 @@ struct GenerateOptions {
   std::string source;  ///< a model or a bundle
   ScheduleOptions schedule;
   RunOptions run;
-  std::string weights;  ///< where a bundle's model is now
+  std::string model_dir;  ///< where a bundle's model is now
   std::optional<std::string> prompt;
   std::optional<std::string> prompt_ids;
   std::optional<std::string> prompt_file;

@@ -64,6 +64,7 @@ Result<Exit> compile(const CompileOptions& options, Output& output) {
 
   eval::EvaluateRequest request{&job.checkpoint,   job.target,   job.config, job.context,
                                 options.positions, options.seed, {},         {}};
+  request.kv_dtype = job.kv_dtype;
   request.dump = [&](std::string_view pass, const schedule::Program& program) { passes.write(pass, program); };
   request.progress = [&](std::string_view step, uint32_t done, uint32_t of) { progress.step(step, done, of); };
   progress.step("lowering and validating");

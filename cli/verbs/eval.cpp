@@ -61,7 +61,8 @@ Result<double> program_nll(const validator::ValidatedProgram& program, const Job
 }
 
 Result<double> oracle_nll(const Job& job, std::span<const uint32_t> ids, ThreadPool& pool, Progress& progress) {
-  AMK_ASSIGN_OR_RETURN(amk::eval::Oracle oracle, amk::eval::Oracle::create(job.checkpoint, job.context, pool));
+  AMK_ASSIGN_OR_RETURN(amk::eval::Oracle oracle,
+                       amk::eval::Oracle::create(job.checkpoint, job.context, pool, job.kv_dtype));
   const size_t vocab = job.checkpoint.config().vocab_size;
   double sum = 0;
   for (size_t begin = 0; begin + 1 < ids.size();) {
@@ -111,6 +112,7 @@ Result<Exit> eval(const EvalOptions& options, Output& output) {
   Progress progress(output);
   amk::eval::EvaluateRequest request{&job.checkpoint,   job.target,   job.config, job.context,
                                      options.positions, options.seed, {},         {}};
+  request.kv_dtype = job.kv_dtype;
   request.progress = [&](std::string_view step, uint32_t done, uint32_t of) { progress.step(step, done, of); };
   progress.step("lowering and validating");
   AMK_ASSIGN_OR_RETURN(amk::eval::Evaluation evaluation, amk::eval::evaluate(request, pool));

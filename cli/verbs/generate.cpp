@@ -39,11 +39,12 @@ struct Writer {
 Result<std::optional<Writer>> open_writer(const GenerateOptions& options, eval::Verdict& verdict) {
   if (eval::is_bundle(options.source)) {
     AMK_TRY(refuse_schedule_options(options.schedule, options.source));
-    AMK_ASSIGN_OR_RETURN(eval::OpenBundle bundle, eval::open_bundle(options.source, options.weights));
+    AMK_ASSIGN_OR_RETURN(eval::OpenBundle bundle, eval::open_bundle(options.source, options.model_dir));
     return std::optional<Writer>({std::move(bundle.checkpoint), std::move(bundle.program), {}, {}});
   }
-  if (!options.weights.empty()) {
-    return Error{ErrorCode::kUsage, "expected --weights beside a bundle, found it beside a model", options.source, ""};
+  if (!options.model_dir.empty()) {
+    return Error{ErrorCode::kUsage, "expected --model-dir beside a bundle, found it beside a model", options.source,
+                 ""};
   }
   AMK_ASSIGN_OR_RETURN(Job job, prepare(options.source, options.schedule));
   AMK_ASSIGN_OR_RETURN(schedule::Program program, lower(job));

@@ -45,7 +45,7 @@ void try_out(const Job& job, const schedule::ModelGraph& graph, uint32_t positio
     proposal.refusal = set.error().message;
     return;
   }
-  const schedule::LowerRequest request{&graph, job.target, config, job.context};
+  const schedule::LowerRequest request{&graph, job.target, config, job.context, job.kv_dtype};
   proposal.schedule_id = schedule::schedule_id(request);
   Result<schedule::Program> program = schedule::lower(request);
   if (!program) {
@@ -210,7 +210,8 @@ Result<Exit> propose(const ProposeOptions& options, Output& output) {
   Progress progress(output);
   progress.step("the incumbent");
   const schedule::ModelGraph graph = schedule::build_graph(job.checkpoint);
-  AMK_ASSIGN_OR_RETURN(schedule::Program program, schedule::lower({&graph, job.target, job.config, job.context}));
+  AMK_ASSIGN_OR_RETURN(schedule::Program program,
+                       schedule::lower({&graph, job.target, job.config, job.context, job.kv_dtype}));
   const validator::Validation validation = validator::validate(std::move(program));
   if (!validation.validated) {
     progress.stop();

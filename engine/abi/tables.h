@@ -83,7 +83,7 @@ inline constexpr uint32_t kQuantised = bit(Dtype::kI8G64) | bit(Dtype::kI8G128) 
                                        bit(Dtype::kI4G64) | bit(Dtype::kI4G128) | bit(Dtype::kI4Row);
 inline constexpr uint32_t kMatrix = kFloat | kQuantised;
 inline constexpr uint32_t kFloat32 = bit(Dtype::kF32);
-inline constexpr uint32_t kKvFloat = bit(Dtype::kF32);
+inline constexpr uint32_t kKvFloat = kFloat;
 inline constexpr uint32_t kIndex = bit(Dtype::kU32);
 
 constexpr bool quantised_is_complete() {

@@ -70,7 +70,9 @@ const char* precision_name(const model::Checkpoint& checkpoint) {
 
 std::string manifest(const Evaluation& evaluation, const model::Checkpoint& checkpoint, const HashedFiles& bundle_files,
                      const HashedFiles& model_files, const fs::path& final_place) {
-  OrderedJson where = {{"source", checkpoint.source()}, {"rope_frequencies", precision_name(checkpoint)}};
+  OrderedJson where = {{"source", checkpoint.source()},
+                       {"rope_frequencies", precision_name(checkpoint)},
+                       {"weights", model::weight_format_name(checkpoint.weight_format())}};
   if (!checkpoint.directory().empty()) {
     const fs::path absolute = fs::absolute(checkpoint.directory()).lexically_normal();
     where["directory"] = absolute.string();
@@ -187,6 +189,10 @@ Result<Manifest> read_manifest(const fs::path& bundle) {
   } else if (precision != "float32") {
     return model.refusal(ErrorCode::kBadInput, "rope_frequencies", "\"float32\" or \"stored\"");
   }
+  AMK_ASSIGN_OR_RETURN(const std::string weights, model.string("weights"));
+  Result<model::WeightFormat> format = model::parse_weight_format(weights);
+  if (!format) return model.refusal(ErrorCode::kBadInput, "weights", "\"stored\" or what weights are quantised to");
+  manifest.options.weights = *format;
   if (!model.has("directory")) return manifest;
   AMK_ASSIGN_OR_RETURN(std::string directory, model.string("directory"));
   AMK_ASSIGN_OR_RETURN(std::string relative, model.string("relative"));
@@ -220,7 +226,7 @@ Result<std::string> find_model(const fs::path& bundle, const Manifest& manifest,
                    bundle.string(), ""};
     }
     if (weights.empty()) return manifest.source;
-    return Error{ErrorCode::kUsage, fmt::format("expected no weights for the built-in model {}", manifest.source),
+    return Error{ErrorCode::kUsage, fmt::format("expected no directory for the built-in model {}", manifest.source),
                  weights.string(), ""};
   }
   fs::path place = weights;
@@ -231,10 +237,30 @@ Result<std::string> find_model(const fs::path& bundle, const Manifest& manifest,
     return Error{ErrorCode::kBadInput,
                  fmt::format("expected the model's directory at {} or {}, found neither", manifest.directory.string(),
                              place.string()),
-                 bundle.string(), "say where the model is now with --weights DIR"};
+                 bundle.string(), "say where the model is now with --model-dir DIR"};
   }
   AMK_TRY(check_hashes(place, manifest.model_files, "the model"));
   return fs::absolute(place).string();
+}
+
+/// Every weight of the program is of the type that the manifest's way of reading the model gives it.
+Status check_weights(const schedule::Program& program, const model::Checkpoint& checkpoint,
+                     const std::string& location) {
+  std::map<std::string, abi::Dtype> dtypes;
+  for (const model::TensorSpec& spec : model::expected_tensors(checkpoint.config())) {
+    dtypes.emplace(spec.name, checkpoint.dtype_of(spec.name));
+  }
+  for (const schedule::Buffer& buffer : program.buffers) {
+    const auto found = dtypes.find(buffer.source);
+    if (buffer.kind != abi::BufferKind::kWeight || found == dtypes.end() || found->second == buffer.shape.dtype)
+      continue;
+    return Error{ErrorCode::kBadInput,
+                 fmt::format("expected '{}' of {}, as the manifest's weights are {}, found {}", buffer.source,
+                             abi::dtype_name(found->second), model::weight_format_name(checkpoint.weight_format()),
+                             abi::dtype_name(buffer.shape.dtype)),
+                 location, ""};
+  }
+  return {};
 }
 
 }  // namespace
@@ -287,6 +313,7 @@ Result<OpenBundle> open_bundle(const fs::path& path, const fs::path& weights) {
     return Error{ErrorCode::kBadInput, fmt::format("expected a program that the validator accepts: {}", first),
                  program_path, ""};
   }
+  AMK_TRY(check_weights(validation.validated->program(), checkpoint, program_path));
   return OpenBundle{std::move(checkpoint), *validation.validated};
 }
 

@@ -42,8 +42,8 @@ Result<std::vector<float>> run_vm(vm::ReferenceVm& machine, const std::vector<ui
 
 /// What a comparison row by row says; every field of the verdict that is about correctness.
 void compare(const std::vector<float>& expected, const std::vector<float>& found, const std::vector<uint32_t>& chosen,
-             const model::ModelConfig& config, Verdict& verdict) {
-  verdict.tolerance = logit_tolerance(config, largest_magnitude(expected));
+             const model::ModelConfig& config, abi::Dtype kv_dtype, Verdict& verdict) {
+  verdict.tolerance = logit_tolerance(config, largest_magnitude(expected), kv_dtype);
   verdict.compared_positions = static_cast<uint32_t>(chosen.size());
   verdict.max_abs_err = largest_difference(expected, found);
   uint32_t agreed = 0;
@@ -74,10 +74,10 @@ Status check_correctness(const EvaluateRequest& request, const validator::Valida
   AMK_ASSIGN_OR_RETURN(const std::vector<float> again, run_vm(machine, tokens, chosen, request, "running again"));
   verdict.repeatable = std::memcmp(found.data(), again.data(), found.size() * sizeof(float)) == 0;
   if (request.progress) request.progress("asking the oracle", 0, 1);
-  AMK_ASSIGN_OR_RETURN(Oracle oracle, Oracle::create(*request.checkpoint, context, pool));
+  AMK_ASSIGN_OR_RETURN(Oracle oracle, Oracle::create(*request.checkpoint, context, pool, request.kv_dtype));
   AMK_ASSIGN_OR_RETURN(const std::vector<float> expected, oracle.forward(tokens));
   if (request.progress) request.progress("asking the oracle", 1, 1);
-  compare(expected, found, chosen, config, verdict);
+  compare(expected, found, chosen, config, request.kv_dtype, verdict);
   return {};
 }
 
@@ -113,7 +113,7 @@ Result<Evaluation> evaluate(const EvaluateRequest& request, ThreadPool& pool) {
   if (request.positions == 0)
     return Error{ErrorCode::kUsage, "expected at least one position to compare with the oracle, found 0", "", ""};
   const schedule::ModelGraph graph = schedule::build_graph(*request.checkpoint);
-  schedule::LowerRequest lowering{&graph, request.target, request.config, request.context};
+  schedule::LowerRequest lowering{&graph, request.target, request.config, request.context, request.kv_dtype};
   if (lowering.context == 0) lowering.context = schedule::default_context(graph.config);
   AMK_ASSIGN_OR_RETURN(schedule::Program program, schedule::lower(lowering, request.dump));
   validator::Validation validation = validator::validate(std::move(program));

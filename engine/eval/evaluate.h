@@ -24,6 +24,7 @@ struct EvaluateRequest {
   schedule::PassDump dump;  ///< called after every lowering pass
   /// Called as the work goes on: what is done, how much of how much.
   std::function<void(std::string_view step, uint32_t done, uint32_t of)> progress;
+  abi::Dtype kv_dtype = abi::Dtype::kF32;  ///< what the KV caches hold: f32, f16 or bf16
 };
 
 struct Evaluation {

@@ -41,10 +41,11 @@ Status check_request(const GenerateRequest& request) {
 /// Holds each position of the VM against the oracle.
 class Verifier {
  public:
-  explicit Verifier(const model::ModelConfig& config) : config_(config) {}
+  Verifier(const model::ModelConfig& config, abi::Dtype kv_dtype) : config_(config), kv_dtype_(kv_dtype) {}
 
   Status start(const GenerateRequest& request, ThreadPool& pool) {
-    AMK_ASSIGN_OR_RETURN(Oracle oracle, Oracle::create(*request.checkpoint, (*request.program)->meta.context, pool));
+    AMK_ASSIGN_OR_RETURN(Oracle oracle,
+                         Oracle::create(*request.checkpoint, (*request.program)->meta.context, pool, kv_dtype_));
     oracle_ = std::move(oracle);
     return {};
   }
@@ -53,7 +54,7 @@ class Verifier {
   Status compare(uint32_t token, const vm::ReferenceVm& machine) {
     AMK_ASSIGN_OR_RETURN(const std::vector<float> expected, oracle_->forward_last({&token, 1}));
     largest_logit_ = std::max(largest_logit_, largest_magnitude(expected));
-    agreement_.tolerance = logit_tolerance(config_, largest_logit_);
+    agreement_.tolerance = logit_tolerance(config_, largest_logit_, kv_dtype_);
     const double difference = largest_difference(expected, machine.logits());
     // The first NaN stays: nothing compares as larger than it.
     if (std::isnan(difference) || difference > agreement_.max_abs_err) agreement_.max_abs_err = difference;
@@ -67,6 +68,7 @@ class Verifier {
 
  private:
   const model::ModelConfig& config_;
+  abi::Dtype kv_dtype_;
   std::optional<Oracle> oracle_;
   Agreement agreement_;
   double largest_logit_ = 0;
@@ -79,7 +81,7 @@ class Generator {
         pool_(pool),
         machine_(std::move(machine)),
         sampler_(request.sampling),
-        verifier_(request.checkpoint->config()) {}
+        verifier_(request.checkpoint->config(), schedule::kv_dtype(request.program->program())) {}
 
   Result<Generation> run() {
     if (request_.verify) AMK_TRY(verifier_.start(request_, pool_));

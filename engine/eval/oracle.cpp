@@ -120,7 +120,7 @@ double exponentials(std::span<float> scores) {
 }  // namespace
 
 struct Oracle::Impl {
-  Impl(const model::Checkpoint& checkpoint, uint32_t context_size, ThreadPool& thread_pool);
+  Impl(const model::Checkpoint& checkpoint, uint32_t context_size, ThreadPool& thread_pool, abi::Dtype kv_dtype);
 
   Result<std::vector<float>> run(std::span<const uint32_t> ids, bool last_only);
   Status check(std::span<const uint32_t> ids) const;
@@ -146,6 +146,7 @@ struct Oracle::Impl {
 
   model::ModelConfig config;
   ThreadPool& pool;
+  abi::Dtype cache_dtype;  ///< what keys and values are rounded to; they are kept as float32
   size_t context;
   size_t position = 0;
   size_t hidden_size, q_size, kv_size, intermediate_size, head_dim;
@@ -161,9 +162,11 @@ struct Oracle::Impl {
   std::vector<std::unique_ptr<float[]>> pages;  // each [layer][key, value][kPagePositions][kv_size]
 };
 
-Oracle::Impl::Impl(const model::Checkpoint& checkpoint, uint32_t context_size, ThreadPool& thread_pool)
+Oracle::Impl::Impl(const model::Checkpoint& checkpoint, uint32_t context_size, ThreadPool& thread_pool,
+                   abi::Dtype kv_dtype)
     : config(checkpoint.config()),
       pool(thread_pool),
+      cache_dtype(kv_dtype),
       context(context_size),
       hidden_size(config.hidden_size),
       q_size(size_t{config.q_head_count} * config.head_dim),
@@ -247,12 +250,15 @@ void Oracle::Impl::attention(size_t layer_index, size_t first, size_t count) {
   float* keys = cache(layer_index, 0, first);
   multiply(layer.q, block.normed.data(), count, block.q.data(), q_size);
   multiply(layer.k, block.normed.data(), count, keys, kv_size);
-  multiply(layer.v, block.normed.data(), count, cache(layer_index, 1, first), kv_size);
+  float* values = cache(layer_index, 1, first);
+  multiply(layer.v, block.normed.data(), count, values, kv_size);
   for (size_t t = 0; t < count; ++t) {
     rotary_cos_sin(frequencies, static_cast<uint32_t>(first + t), block.cos_sin);
     rotate_heads(block.cos_sin, {block.q.data() + t * q_size, q_size});
     rotate_heads(block.cos_sin, {keys + t * kv_size, kv_size});
   }
+  round_all(cache_dtype, {keys, count * kv_size});
+  round_all(cache_dtype, {values, count * kv_size});
   const size_t heads = config.q_head_count;
   split(count * heads, 2 * head_dim * (first + count), [&](Worker& worker, size_t begin, size_t end) {
     for (size_t item = begin; item < end; ++item) {
@@ -343,11 +349,16 @@ Result<std::vector<float>> Oracle::Impl::run(std::span<const uint32_t> ids, bool
   return logits;
 }
 
-Result<Oracle> Oracle::create(const model::Checkpoint& checkpoint, uint32_t context, ThreadPool& pool) {
+Result<Oracle> Oracle::create(const model::Checkpoint& checkpoint, uint32_t context, ThreadPool& pool,
+                              abi::Dtype kv_dtype) {
   const model::ModelConfig& config = checkpoint.config();
   if (context == 0 || context > config.context_max) {
     return Error{ErrorCode::kUsage,
                  fmt::format("expected a context of 1 to {} positions, found {}", config.context_max, context), "", ""};
+  }
+  if (kv_dtype != abi::Dtype::kF32 && kv_dtype != abi::Dtype::kF16 && kv_dtype != abi::Dtype::kBf16) {
+    return Error{ErrorCode::kUsage,
+                 fmt::format("expected a KV cache of f32, f16 or bf16, found {}", abi::dtype_name(kv_dtype)), "", ""};
   }
   const std::array<uint64_t, 5> page = {config.layer_count, 2, kPagePositions, config.kv_head_count, config.head_dim};
   const std::optional<uint64_t> page_floats = checked_product(page);
@@ -358,7 +369,7 @@ Result<Oracle> Oracle::create(const model::Checkpoint& checkpoint, uint32_t cont
                  "", ""};
   }
   try {
-    auto impl = std::make_unique<Impl>(checkpoint, context, pool);
+    auto impl = std::make_unique<Impl>(checkpoint, context, pool, kv_dtype);
     impl->page_floats = *page_floats;
     return Oracle(std::move(impl));
   } catch (const std::exception&) {

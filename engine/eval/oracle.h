@@ -21,8 +21,10 @@ namespace amk::eval {
 class Oracle {
  public:
   /// `context`: the positions it will hold, 1 to config().context_max (kUsage otherwise). The cache takes memory as
-  /// positions fill, not for the whole context. Both references must outlive the oracle.
-  static Result<Oracle> create(const model::Checkpoint& checkpoint, uint32_t context, ThreadPool& pool);
+  /// positions fill, not for the whole context. `kv_dtype`: f32, f16 or bf16, what keys and values are rounded to, to
+  /// nearest even, before any position sees them (kUsage for others). Both references must outlive the oracle.
+  static Result<Oracle> create(const model::Checkpoint& checkpoint, uint32_t context, ThreadPool& pool,
+                               abi::Dtype kv_dtype = abi::Dtype::kF32);
 
   Oracle(Oracle&&) noexcept;
   Oracle& operator=(Oracle&&) noexcept;

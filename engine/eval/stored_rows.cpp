@@ -1,6 +1,7 @@
 #include "eval/stored_rows.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -172,6 +173,19 @@ AMK_EVERY_X86 void bf16(const uint16_t* row, size_t count, size_t columns, size_
   all_dots(reinterpret_cast<const Bf16*>(row), count, columns, row_stride, vectors, scratch, out, out_stride);
 }
 
+/// out[i] = elements[i] * scale.
+AMK_EVERY_X86 void int8(const int8_t* __restrict elements, size_t count, float scale, float* __restrict out) {
+  for (size_t i = 0; i < count; ++i) out[i] = static_cast<float>(elements[i]) * scale;
+}
+
+/// The same of two elements a byte, the first in the low half: bits 0 to 2 count up, bit 3 counts -8.
+AMK_EVERY_X86 void int4(const uint8_t* __restrict bytes, size_t count, float scale, float* __restrict out) {
+  for (size_t i = 0; i < count; ++i) {
+    const int element = bytes[i / 2] >> (i % 2 * 4);
+    out[i] = static_cast<float>((element & 7) - (element & 8)) * scale;
+  }
+}
+
 AMK_EVERY_X86 void weighted(const float* __restrict rows, size_t stride, const float* __restrict weights, size_t count,
                             double* __restrict sums, size_t columns) {
   for (size_t r = 0; r < count; ++r) {
@@ -181,6 +195,28 @@ AMK_EVERY_X86 void weighted(const float* __restrict rows, size_t stride, const f
 }
 
 }  // namespace row_kernels
+
+namespace {
+
+/// A quantised row widened: out[columns].
+void widen_quantised_row(const StoredRows& rows, size_t row, float* out) {
+  const size_t columns = rows.columns;
+  const unsigned bits = abi::dtype_bits(rows.dtype);
+  const auto* data = reinterpret_cast<const uint8_t*>(rows.data) + row * abi::row_bytes(rows.dtype, columns);
+  const uint8_t* scale = data + abi::row_element_bytes(rows.dtype, columns);
+  const size_t group = std::min<size_t>(abi::dtype_group(rows.dtype), columns);
+  for (size_t begin = 0; begin < columns; begin += group, scale += 2) {
+    const float value = bf16_to_f32(static_cast<uint16_t>(scale[0] + 256 * scale[1]));
+    const size_t count = std::min(group, columns - begin);
+    if (bits == 8) {
+      row_kernels::int8(reinterpret_cast<const int8_t*>(data) + begin, count, value, out + begin);
+    } else {
+      row_kernels::int4(data + begin / 2, count, value, out + begin);
+    }
+  }
+}
+
+}  // namespace
 
 void widen_row(const StoredRows& rows, size_t row, float* out) {
   switch (rows.dtype) {
@@ -193,13 +229,14 @@ void widen_row(const StoredRows& rows, size_t row, float* out) {
     case abi::Dtype::kBf16:
       widened(row_data<Bf16>(rows, row), rows.columns, out);
       return;
-    case abi::Dtype::kU32:
     case abi::Dtype::kI8G64:
     case abi::Dtype::kI8G128:
     case abi::Dtype::kI8Row:
     case abi::Dtype::kI4G64:
     case abi::Dtype::kI4G128:
     case abi::Dtype::kI4Row:
+      return widen_quantised_row(rows, row, out);
+    case abi::Dtype::kU32:
       break;
   }
   assertion_failed("dtype", "weights are stored as floats", __FILE__, __LINE__);
@@ -207,8 +244,15 @@ void widen_row(const StoredRows& rows, size_t row, float* out) {
 
 void row_dots(const StoredRows& rows, size_t begin, size_t end, const Vectors& vectors, std::span<float> scratch,
               float* out, size_t out_stride) {
-  AMK_ASSERT(rows.dtype == abi::Dtype::kF32 || vectors.count <= 1 || scratch.size() >= rows.columns,
-             "a widened row fits the scratch");
+  const bool in_place = rows.dtype == abi::Dtype::kF32 || (!abi::is_quantised(rows.dtype) && vectors.count <= 1);
+  AMK_ASSERT(in_place || scratch.size() >= rows.columns, "a widened row fits the scratch");
+  if (abi::is_quantised(rows.dtype)) {
+    for (size_t row = begin; row < end; ++row) {
+      widen_quantised_row(rows, row, scratch.data());
+      row_kernels::f32(scratch.data(), 1, rows.columns, 0, vectors, nullptr, out + row, out_stride);
+    }
+    return;
+  }
   const size_t count = end - begin;
   switch (rows.dtype) {
     case abi::Dtype::kF32:
@@ -230,6 +274,20 @@ void row_dots(const StoredRows& rows, size_t begin, size_t end, const Vectors& v
       break;
   }
   assertion_failed("dtype", "weights are stored as floats", __FILE__, __LINE__);
+}
+
+void round_all(abi::Dtype dtype, std::span<float> values) {
+  if (dtype == abi::Dtype::kF32) return;
+  const bool is_f16 = dtype == abi::Dtype::kF16;
+  const int digits = is_f16 ? 10 : 7;        // after the leading one
+  const int smallest = is_f16 ? -24 : -133;  // exponent of the least number above 0
+  const double limit = is_f16 ? 65504.0 : 0x1.fep127;
+  for (float& value : values) {
+    if (value == 0.0F || !std::isfinite(value)) continue;
+    const int unit = std::max(std::ilogb(value) - digits, smallest);
+    const double rounded = std::ldexp(std::nearbyint(std::ldexp(double{value}, -unit)), unit);
+    value = std::abs(rounded) > limit ? std::copysign(INFINITY, value) : static_cast<float>(rounded);
+  }
 }
 
 void add_weighted_rows(const float* rows, size_t stride, const float* weights, size_t count, std::span<double> sums) {

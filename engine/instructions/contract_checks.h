@@ -50,6 +50,12 @@ class Checks {
     if (!problem_ && uint64_t{begin} + count > extent) fail_tile(begin_name, begin, count_name, count, source, extent);
     return *this;
   }
+  /// At least one column; whole packs where the matrix is quantised.
+  Checks& chunk(uint32_t k_chunk, const abi::Shape& weight) {
+    positive("k_chunk", k_chunk);
+    if (!abi::is_quantised(weight.dtype)) return *this;
+    return multiple("k_chunk", k_chunk, "columns packed together of a quantised matrix", abi::kPackedColumns);
+  }
   /// Finite and not negative.
   Checks& epsilon(float eps);
   /// Finite and above 0.

@@ -4,39 +4,12 @@
 #include <cmath>
 #include <limits>
 
-// Innermost kernels are compiled once for each level of x86-64 and chosen when the program is loaded. The sanitizers
-// are not yet set up when that choice is made, so they build the plain one.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define AMK_PLAIN_KERNELS 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__x86_64__)
-#define AMK_PLAIN_KERNELS 1
-#endif
-#if defined(AMK_PLAIN_KERNELS)
-#define AMK_KERNEL
-#else
-#define AMK_KERNEL __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#endif
-// What a kernel is made of must be inlined into each of its clones.
-#define AMK_INLINE inline __attribute__((always_inline))
+#include "instructions/cpu_kernel.h"
+#include "instructions/cpu_quantised.h"
 
 namespace amk::instructions {
 
 namespace {
-
-/// Partial sums kept side by side, so that additions do not wait for each other and fill vector registers.
-constexpr size_t kLanes = 16;
-/// Rows summed at once, so that each part of x is loaded once for all of them.
-constexpr size_t kRowsAtOnce = 4;
-
-AMK_INLINE float sum_of_lanes(float* lanes) {
-  for (size_t width = kLanes / 2; width > 0; width /= 2) {
-    for (size_t lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
-  }
-  return lanes[0];
-}
 
 /// sums[r] = rows[r * pitch ..] . x over `count` columns.
 template <abi::Dtype kDtype, size_t kRows>
@@ -161,7 +134,17 @@ AMK_KERNEL void add_weighted_rows(const float* rows, const float* weights, size_
 
 void dot_rows(const MatrixView& matrix, size_t row_begin, size_t row_count, size_t k_chunk, const float* x,
               float* out) {
+  if (abi::is_quantised(matrix.dtype)) {
+    return dot_quantised_rows({matrix.dtype, matrix.row(row_begin), matrix.columns}, row_count, k_chunk, x, out);
+  }
   dot_rows_kernel(matrix.dtype, matrix.row(row_begin), matrix.columns, row_count, k_chunk, x, out);
+}
+
+void widen_columns(const MatrixView& matrix, size_t row, size_t begin, size_t count, float* out) {
+  if (abi::is_quantised(matrix.dtype)) {
+    return widen_quantised({matrix.dtype, matrix.row(row), matrix.columns}, begin, count, out);
+  }
+  widen(matrix.dtype, matrix.row(row) + begin * abi::dtype_bytes(matrix.dtype), count, out);
 }
 
 void widen(abi::Dtype dtype, const std::byte* stored, size_t count, float* out) {
@@ -181,6 +164,16 @@ void widen(abi::Dtype dtype, const std::byte* stored, size_t count, float* out) 
     case abi::Dtype::kI4Row:
       return;
   }
+}
+
+void store_rounded(abi::Dtype dtype, const float* values, size_t count, std::byte* stored) {
+  if (dtype == abi::Dtype::kF32) {
+    std::copy_n(values, count, reinterpret_cast<float*>(stored));
+    return;
+  }
+  auto* bits = reinterpret_cast<uint16_t*>(stored);
+  const bool is_f16 = dtype == abi::Dtype::kF16;
+  for (size_t i = 0; i < count; ++i) bits[i] = is_f16 ? f32_to_f16(values[i]) : f32_to_bf16(values[i]);
 }
 
 void rms_normalise(const float* x, abi::Dtype dtype, const std::byte* norm, size_t size, float eps, float* out) {

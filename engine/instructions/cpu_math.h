@@ -32,7 +32,7 @@ struct ElementTraits<abi::Dtype::kBf16> {
   static float widen(Storage bits) { return bf16_to_f32(bits); }
 };
 
-/// A borrowed row-major matrix [.., columns] of a stored float type.
+/// A borrowed row-major matrix [.., columns] of a stored float type, or quantised.
 struct MatrixView {
   abi::Dtype dtype = abi::Dtype::kF32;
   const std::byte* data = nullptr;
@@ -43,11 +43,17 @@ struct MatrixView {
 
 /// out[r] = matrix[row_begin + r, :] . x for r in [0, row_count). x has matrix.columns elements. Each k_chunk of
 /// columns is summed on its own, and the sums of the chunks are added in order. A row's sum does not depend on which
-/// other rows are asked for with it.
+/// other rows are asked for with it. Where the matrix is quantised, k_chunk is a multiple of abi::kPackedColumns.
 void dot_rows(const MatrixView& matrix, size_t row_begin, size_t row_count, size_t k_chunk, const float* x, float* out);
 
-/// out[i] = float32(stored[i]) for i in [0, count).
+/// out[i] = float32(matrix[row, begin + i]) for i in [0, count).
+void widen_columns(const MatrixView& matrix, size_t row, size_t begin, size_t count, float* out);
+
+/// out[i] = float32(stored[i]) for i in [0, count), of a stored float type.
 void widen(abi::Dtype dtype, const std::byte* stored, size_t count, float* out);
+
+/// stored[i] = values[i] as `dtype`, a float type, to nearest even; too large for f16 becomes infinity.
+void store_rounded(abi::Dtype dtype, const float* values, size_t count, std::byte* stored);
 
 /// out[i] = x[i] / sqrt(mean(x^2) + eps) * norm[i] for i in [0, size). `out` may be `x`.
 void rms_normalise(const float* x, abi::Dtype dtype, const std::byte* norm, size_t size, float eps, float* out);

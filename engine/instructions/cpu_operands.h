@@ -32,9 +32,10 @@ using Operands = std::span<const CpuOperand>;
   return out;
 }
 
-/// Row `position` of head `head` of a KV cache f32[heads, context, head_dim].
-[[nodiscard]] inline float* cache_row(const CpuOperand& cache, size_t head, size_t position) {
-  return floats(cache) + (head * cache.shape->extent[1] + position) * cache.shape->extent[2];
+/// Where element `i` of head `head` at `position` stands in a KV cache [heads, context, head_dim].
+[[nodiscard]] inline std::byte* cache_at(const CpuOperand& cache, size_t head, size_t position, size_t i = 0) {
+  const size_t row = head * cache.shape->extent[1] + position;
+  return cache.data + (row * cache.shape->extent[2] + i) * abi::dtype_bytes(cache.shape->dtype);
 }
 
 }  // namespace amk::instructions

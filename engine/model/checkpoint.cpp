@@ -9,6 +9,7 @@
 #include "base/checked.h"
 #include "base/text.h"
 #include "model/json_reader.h"
+#include "model/lazy_tensors.h"
 #include "model/synthetic.h"
 #include "model/tensor_checks.h"
 #include "model/weight_files.h"
@@ -38,23 +39,33 @@ std::vector<TensorSpec> expected_tensors(const ModelConfig& config) {
 }
 
 struct Checkpoint::Impl {
-  /// A tensor of expected_tensors(): a view into a file, or an index into `synthetic`.
+  /// A tensor of expected_tensors(): as the checkpoint has it, and as it is given out.
   struct Tensor {
-    size_t index = 0;
-    TensorView view;
+    size_t index = 0;         ///< in `synthetic`
+    TensorView stored;        ///< in a file, or without data
+    abi::Dtype dtype;         ///< of what is given out
+    size_t quantised_at = 0;  ///< in `quantised`, where `dtype` is quantised
   };
   std::string name;
   std::string source;
   std::filesystem::path directory;
   ModelConfig config;
+  WeightFormat weight_format;
   std::vector<SafetensorsFile> files;
   std::vector<WeightFile> weight_files;
   uint64_t weight_bytes = 0;
   std::map<std::string, Tensor, std::less<>> tensors;
   std::optional<SyntheticWeights> synthetic;
+  std::optional<LazyTensors> quantised;
 
   static Result<std::unique_ptr<Impl>> open_builtin(const std::string& model, ModelConfig config);
   static Result<std::unique_ptr<Impl>> open_directory(const std::string& model);
+  void add(const std::string& tensor_name, size_t index, TensorView stored);
+  Status quantise(abi::Dtype dtype);
+  [[nodiscard]] TensorView stored_tensor(const Tensor& tensor) const {
+    return synthetic ? synthetic->tensor(tensor.index) : tensor.stored;
+  }
+  [[nodiscard]] TensorView quantised_tensor(const Tensor& tensor) const;
   [[nodiscard]] const Tensor& find(std::string_view tensor_name) const {
     const auto found = tensors.find(tensor_name);
     AMK_ASSERT(found != tensors.end(), "no tensor of the name " + std::string(tensor_name));
@@ -71,6 +82,18 @@ std::string directory_name(const std::filesystem::path& directory) {
   if (failed) full = directory;
   const std::string name = full.filename().string();
   return name.empty() ? "model" : name;
+}
+
+/// Weights that are no numbers, or nearly none, have no scale.
+Status check_quantisable(const std::string& name, const TensorView& matrix, const std::string& source) {
+  const std::optional<size_t> bad = first_unquantisable(matrix);
+  if (!bad) return {};
+  const uint64_t columns = matrix.shape[1];
+  return Error{
+      ErrorCode::kBadInput,
+      fmt::format("tensor '{}': expected finite weights of at most 2^127 to quantise, found another at [{}, {}]", name,
+                  *bad / columns, *bad % columns),
+      source, "open the model with its weights as stored"};
 }
 
 /// `model` is neither a built-in name nor a directory.
@@ -95,8 +118,7 @@ Result<std::unique_ptr<Checkpoint::Impl>> Checkpoint::Impl::open_builtin(const s
   AMK_ASSIGN_OR_RETURN(impl->synthetic, SyntheticWeights::create(impl->config));
   const std::vector<TensorSpec> specs = expected_tensors(impl->config);
   for (size_t i = 0; i < specs.size(); ++i) {
-    impl->weight_bytes += checked_product(specs[i].shape).value() * abi::dtype_bytes(impl->config.dtype);
-    impl->tensors[specs[i].name] = {i, {impl->config.dtype, specs[i].shape, {}}};
+    impl->add(specs[i].name, i, {impl->config.dtype, specs[i].shape, {}});
   }
   return impl;
 }
@@ -110,13 +132,45 @@ Result<std::unique_ptr<Checkpoint::Impl>> Checkpoint::Impl::open_directory(const
   AMK_ASSIGN_OR_RETURN(impl->files, open_weight_files(impl->directory));
   AMK_ASSIGN_OR_RETURN(const TensorMap checked, check_tensors(impl->config, impl->files, model));
   for (const auto& [tensor_name, view] : checked) {
-    impl->weight_bytes += view->data.size();
-    impl->tensors[tensor_name] = {0, *view};
+    impl->add(tensor_name, 0, *view);
   }
   for (const SafetensorsFile& file : impl->files) {
     impl->weight_files.push_back({file.path(), file.size_bytes()});
   }
   return impl;
+}
+
+void Checkpoint::Impl::add(const std::string& tensor_name, size_t index, TensorView stored) {
+  const abi::Dtype dtype = stored.dtype;
+  weight_bytes += checked_product(stored.shape).value() * abi::dtype_bytes(dtype);
+  tensors[tensor_name] = {index, std::move(stored), dtype};
+}
+
+/// From now on every matrix is given out as `dtype`.
+Status Checkpoint::Impl::quantise(abi::Dtype dtype) {
+  std::vector<uint64_t> sizes;
+  for (auto& [tensor_name, tensor] : tensors) {
+    const std::vector<uint64_t>& shape = tensor.stored.shape;
+    if (shape.size() != 2) continue;
+    if (!synthetic) AMK_TRY(check_quantisable(tensor_name, tensor.stored, source));
+    tensor.quantised_at = sizes.size();
+    sizes.push_back(shape[0] * abi::row_bytes(dtype, shape[1]));
+    weight_bytes += sizes.back() - shape[0] * abi::row_bytes(tensor.dtype, shape[1]);
+    tensor.dtype = dtype;
+  }
+  AMK_ASSIGN_OR_RETURN(quantised, LazyTensors::create(sizes));
+  weight_format = dtype;
+  name += fmt::format("-{}", abi::dtype_name(dtype));
+  return {};
+}
+
+TensorView Checkpoint::Impl::quantised_tensor(const Tensor& tensor) const {
+  const auto make = [&](std::byte* out) {
+    quantise_matrix(stored_tensor(tensor), tensor.dtype, out);
+    // Nobody else asks for the matrix that this one was made of.
+    if (synthetic) synthetic->release(tensor.index);
+  };
+  return {tensor.dtype, tensor.stored.shape, quantised->get(tensor.quantised_at, make)};
 }
 
 Result<Checkpoint> Checkpoint::open(const std::string& model, const OpenOptions& options) {
@@ -126,8 +180,9 @@ Result<Checkpoint> Checkpoint::open(const std::string& model, const OpenOptions&
   AMK_ASSIGN_OR_RETURN(std::unique_ptr<Impl> impl,
                        builtin ? Impl::open_builtin(model, *std::move(builtin)) : Impl::open_directory(model));
   if (options.rope_frequencies == RopePrecision::kStored) {
-    impl->config.rope.frequency_dtype = impl->find("model.embed_tokens.weight").view.dtype;
+    impl->config.rope.frequency_dtype = impl->find("model.embed_tokens.weight").stored.dtype;
   }
+  if (options.weights) AMK_TRY(impl->quantise(*options.weights));
   return Checkpoint(std::move(impl));
 }
 
@@ -143,11 +198,13 @@ const ModelConfig& Checkpoint::config() const { return impl_->config; }
 const std::vector<WeightFile>& Checkpoint::weight_files() const { return impl_->weight_files; }
 uint64_t Checkpoint::weight_bytes() const { return impl_->weight_bytes; }
 
-abi::Dtype Checkpoint::dtype_of(std::string_view name) const { return impl_->find(name).view.dtype; }
+WeightFormat Checkpoint::weight_format() const { return impl_->weight_format; }
+
+abi::Dtype Checkpoint::dtype_of(std::string_view name) const { return impl_->find(name).dtype; }
 
 TensorView Checkpoint::tensor(std::string_view name) const {
   const Impl::Tensor& tensor = impl_->find(name);
-  return impl_->synthetic ? impl_->synthetic->tensor(tensor.index) : tensor.view;
+  return abi::is_quantised(tensor.dtype) ? impl_->quantised_tensor(tensor) : impl_->stored_tensor(tensor);
 }
 
 }  // namespace amk::model

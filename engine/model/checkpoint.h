@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "model/model_config.h"
+#include "model/quantise.h"
 #include "model/safetensors.h"
 
 namespace amk::model {
@@ -38,34 +39,41 @@ struct OpenOptions {
   /// kStored rounds the rotary frequencies to the dtype of the embedding table: for comparison with a model that was
   /// cast after loading (docs/decisions/0005-rope-frequencies.md).
   RopePrecision rope_frequencies = RopePrecision::kFloat32;
+  /// What every matrix is quantised to as it is read, embedding table and head included; a tied head is the embedding
+  /// table's quantised rows. Norms are left as stored. Nothing: all is left as stored.
+  WeightFormat weights = std::nullopt;
 };
 
 class Checkpoint {
  public:
   /// `model` is a built-in name or a directory. A built-in name wins: a directory called "toy" is reached as "./toy".
   /// Errors: kUnsupported (named key or tensor), kBadInput, kIo; what is neither gets the list of built-in names and
-  /// the nearest (kBadInput).
+  /// the nearest (kBadInput). Weights that are to be quantised are read through, and those that cannot be are refused
+  /// by tensor and index (kBadInput).
   static Result<Checkpoint> open(const std::string& model, const OpenOptions& options = {});
 
   Checkpoint(Checkpoint&&) noexcept;
   Checkpoint& operator=(Checkpoint&&) noexcept;
   ~Checkpoint();
 
-  /// "shakespeare-llama-3m": the directory's name; or the built-in's, ':' replaced by '-'.
+  /// "shakespeare-llama-3m": the directory's name; or the built-in's, ':' replaced by '-'. Quantised weights are part
+  /// of it: "toy-i8g128".
   [[nodiscard]] const std::string& name() const;
   /// What open() was given.
   [[nodiscard]] const std::string& source() const;
   /// The checkpoint's directory; empty for a built-in.
   [[nodiscard]] const std::filesystem::path& directory() const;
   [[nodiscard]] const ModelConfig& config() const;
-  /// Element type in which a matrix is stored (all tensors of a checkpoint need not agree).
+  /// What the matrices were quantised to, if anything.
+  [[nodiscard]] WeightFormat weight_format() const;
+  /// Element type in which tensor() gives a tensor (all tensors of a checkpoint need not agree).
   [[nodiscard]] abi::Dtype dtype_of(std::string_view name) const;
   /// The tensor of that name; asking for one not in expected_tensors() is a bug. Synthetic tensors are made on the
-  /// first call (all cores), deterministically from the name; thread-safe.
+  /// first call (all cores), deterministically from the name, and so are quantised ones; thread-safe.
   [[nodiscard]] TensorView tensor(std::string_view name) const;
   /// Files that hold weights (empty for a built-in), in name order.
   [[nodiscard]] const std::vector<WeightFile>& weight_files() const;
-  /// Bytes of all weights as stored.
+  /// Bytes of all weights as tensor() gives them.
   [[nodiscard]] uint64_t weight_bytes() const;
 
  private:

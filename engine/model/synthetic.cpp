@@ -1,22 +1,19 @@
 #include "model/synthetic.h"
 
 #include <fmt/format.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cerrno>
 #include <cmath>
 #include <cstring>
-#include <mutex>
 #include <utility>
 
 #include "base/checked.h"
 #include "base/float_formats.h"
 #include "base/random.h"
-#include "base/text.h"
 #include "base/thread_pool.h"
+#include "model/lazy_tensors.h"
 
 namespace amk::model {
 namespace {
@@ -48,7 +45,6 @@ constexpr Shape kShapes[] = {
 #include "model/synthetic_shapes.def"
 };
 
-constexpr uint64_t kPageBytes = 4096;
 constexpr size_t kParallelElements = 1 << 20;  ///< from here on starting threads is worth it
 constexpr size_t kBlockElements = 256;         ///< values made at a time, in registers and L1
 constexpr size_t kValuesPerWord = 4;           ///< 16 random bits a value
@@ -120,34 +116,6 @@ void fill_tensor(const TensorSpec& spec, bool tied_head, T* out) {
   });
 }
 
-/// Anonymous memory: address space now, pages when written.
-class Arena {
- public:
-  Arena() = default;
-  Arena(const Arena&) = delete;
-  Arena& operator=(const Arena&) = delete;
-  ~Arena() {
-    if (data_ != nullptr) ::munmap(data_, size_);
-  }
-
-  Status reserve(uint64_t bytes) {
-    void* data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (data == MAP_FAILED) {
-      return Error{ErrorCode::kIo,
-                   fmt::format("cannot reserve {} of memory: {}", human_bytes(bytes), std::strerror(errno)), "", ""};
-    }
-    data_ = static_cast<std::byte*>(data);
-    size_ = bytes;
-    ::madvise(data_, size_, MADV_HUGEPAGE);  // only faster: a refusal changes nothing
-    return {};
-  }
-  [[nodiscard]] std::byte* at(uint64_t offset) const { return data_ + offset; }
-
- private:
-  std::byte* data_ = nullptr;
-  uint64_t size_ = 0;
-};
-
 }  // namespace
 
 std::optional<ModelConfig> builtin_config(std::string_view name) {
@@ -177,36 +145,23 @@ std::vector<std::string_view> builtin_models() {
 }
 
 struct SyntheticWeights::Impl {
-  struct Tensor {
-    TensorSpec spec;
-    uint64_t offset = 0;
-    uint64_t bytes = 0;
-    std::once_flag made;
-  };
   abi::Dtype dtype = abi::Dtype::kF32;
   bool tied_head = false;
-  std::vector<Tensor> tensors;
-  Arena arena;
+  std::vector<TensorSpec> specs;
+  LazyTensors tensors;
 };
 
 Result<SyntheticWeights> SyntheticWeights::create(const ModelConfig& config) {
   AMK_ASSERT(config.dtype == abi::Dtype::kF32 || config.dtype == abi::Dtype::kBf16,
              "synthetic weights are f32 or bf16");
-  auto impl = std::make_unique<Impl>();
-  impl->dtype = config.dtype;
-  impl->tied_head = config.tied_head;
   std::vector<TensorSpec> specs = expected_tensors(config);
-  impl->tensors = std::vector<Impl::Tensor>(specs.size());
-  uint64_t offset = 0;
-  for (size_t i = 0; i < specs.size(); ++i) {
-    Impl::Tensor& tensor = impl->tensors[i];
-    tensor.spec = std::move(specs[i]);
-    tensor.offset = offset;
-    tensor.bytes = checked_product(tensor.spec.shape).value() * abi::dtype_bytes(config.dtype);
-    offset += round_up(tensor.bytes, kPageBytes);
+  std::vector<uint64_t> sizes;
+  for (const TensorSpec& spec : specs) {
+    sizes.push_back(checked_product(spec.shape).value() * abi::dtype_bytes(config.dtype));
   }
-  AMK_TRY(impl->arena.reserve(offset));
-  return SyntheticWeights(std::move(impl));
+  AMK_ASSIGN_OR_RETURN(LazyTensors tensors, LazyTensors::create(sizes));
+  return SyntheticWeights(
+      std::make_unique<Impl>(Impl{config.dtype, config.tied_head, std::move(specs), std::move(tensors)}));
 }
 
 SyntheticWeights::SyntheticWeights(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -215,16 +170,17 @@ SyntheticWeights& SyntheticWeights::operator=(SyntheticWeights&&) noexcept = def
 SyntheticWeights::~SyntheticWeights() = default;
 
 TensorView SyntheticWeights::tensor(size_t index) const {
-  Impl::Tensor& tensor = impl_->tensors[index];
-  std::byte* data = impl_->arena.at(tensor.offset);
-  std::call_once(tensor.made, [&] {
+  const TensorSpec& spec = impl_->specs[index];
+  const std::span<const std::byte> data = impl_->tensors.get(index, [&](std::byte* out) {
     if (impl_->dtype == abi::Dtype::kF32) {
-      fill_tensor(tensor.spec, impl_->tied_head, reinterpret_cast<float*>(data));
+      fill_tensor(spec, impl_->tied_head, reinterpret_cast<float*>(out));
     } else {
-      fill_tensor(tensor.spec, impl_->tied_head, reinterpret_cast<uint16_t*>(data));
+      fill_tensor(spec, impl_->tied_head, reinterpret_cast<uint16_t*>(out));
     }
   });
-  return {impl_->dtype, tensor.spec.shape, {data, tensor.bytes}};
+  return {impl_->dtype, spec.shape, data};
 }
+
+void SyntheticWeights::release(size_t index) const { impl_->tensors.release(index); }
 
 }  // namespace amk::model

@@ -33,6 +33,8 @@ class SyntheticWeights {
   /// The tensor at `index` of expected_tensors(config). Thread-safe; the first call fills it, with all cores where it
   /// is large.
   [[nodiscard]] TensorView tensor(size_t index) const;
+  /// Gives the memory of a tensor back; nobody may hold it, and it may not be asked for again.
+  void release(size_t index) const;
 
  private:
   struct Impl;

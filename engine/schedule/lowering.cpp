@@ -27,14 +27,37 @@ constexpr Pass kPasses[] = {
     {"plan_launch", passes::plan_launch},
 };
 
+/// A chunk of a quantised matrix is whole packs (abi/dtype.h).
+Status check_chunk(const LowerRequest& request) {
+  const std::optional<uint32_t> chunk = request.config.gemv_k_chunk;
+  if (!chunk || *chunk % abi::kPackedColumns == 0) return {};
+  for (const auto& [name, shape] : request.graph->weights) {
+    if (!abi::is_quantised(shape.dtype)) continue;
+    const uint32_t below = *chunk / abi::kPackedColumns * abi::kPackedColumns;
+    const uint32_t nearest =
+        below == 0 || *chunk - below > abi::kPackedColumns / 2 ? below + abi::kPackedColumns : below;
+    return Error{ErrorCode::kUsage,
+                 fmt::format("expected a multiple of {} columns for {} weights, found {}; the nearest is {}",
+                             abi::kPackedColumns, abi::dtype_name(shape.dtype), *chunk, nearest),
+                 "knob tiling.gemv.k_chunk", ""};
+  }
+  return {};
+}
+
 Status check_request(const LowerRequest& request) {
   if (const std::vector<KnobProblem> problems = check_knobs(request.config); !problems.empty()) {
     return Error{ErrorCode::kUsage, problems.front().message, "knob " + problems.front().path, ""};
   }
+  AMK_TRY(check_chunk(request));
   const uint32_t context_max = request.graph->config.context_max;
   if (request.context == 0 || request.context > context_max) {
     return Error{ErrorCode::kUsage,
                  fmt::format("expected a context from 1 to the model's {}, found {}", context_max, request.context), "",
+                 ""};
+  }
+  if ((abi::dtypes::bit(request.kv_dtype) & abi::dtypes::kKvFloat) == 0) {
+    return Error{ErrorCode::kUsage,
+                 fmt::format("expected KV caches of f32, f16 or bf16, found {}", abi::dtype_name(request.kv_dtype)), "",
                  ""};
   }
   if (request.config.tokens_per_launch > request.context) {
@@ -64,6 +87,8 @@ Result<Program> lower(const LowerRequest& request, const PassDump& dump) {
 std::string schedule_id(const LowerRequest& request) {
   std::string text = fmt::format("{}|{}|{}|{}", request.graph->name, request.target->name, request.context,
                                  config_to_json(request.config));
+  // Nothing for f32, so that ids from before there was a choice stay.
+  if (request.kv_dtype != abi::Dtype::kF32) text += fmt::format("|kv:{}", abi::dtype_name(request.kv_dtype));
   for (const auto& [name, shape] : request.graph->weights) {
     text += fmt::format("|{}:{}:{}x{}", name, abi::dtype_name(shape.dtype), shape.extent[0], shape.extent[1]);
   }

@@ -132,4 +132,12 @@ struct Program {
   [[nodiscard]] const Task& task(TaskId id) const { return tasks[id.index()]; }
 };
 
+/// What the KV caches of a lowered program hold: the first one's type, or f32 where it has none.
+[[nodiscard]] inline abi::Dtype kv_dtype(const Program& program) {
+  for (const Buffer& buffer : program.buffers) {
+    if (buffer.kind == abi::BufferKind::kKvCache) return buffer.shape.dtype;
+  }
+  return abi::Dtype::kF32;
+}
+
 }  // namespace amk::schedule

@@ -20,9 +20,9 @@ void check_block(Context& context, const abi::TargetInfo& target) {
     context.report(
         Rule::kThreads, {},
         fmt::format("expected a multiple of 32 from 64 to {}, found {}", threads_max, launch.threads_per_block));
+    return;  // what the block needs depends on it
   }
-  // A block of one warp has no consumers, which is reported above.
-  const uint32_t control = schedule::control_bytes(std::max(64U, std::min(kThreadsMax, launch.threads_per_block)));
+  const uint32_t control = schedule::control_bytes(launch.threads_per_block);
   const uint64_t parts = uint64_t{launch.stages} * launch.stage_bytes + launch.activation_bytes + control;
   const uint64_t limit = std::min<uint64_t>(uint64_t{target.smem_block_kb} << 10,
                                             context.program.config.smem_bytes_per_block.value_or(UINT32_MAX));
@@ -69,6 +69,7 @@ void check_ring(Context& context) {
 
 void check_activation_area(Context& context) {
   const schedule::Program& program = context.program;
+  if (program.launch.threads_per_block < 64 || program.launch.threads_per_block > kThreadsMax) return;  // reported
   uint32_t columns = 0;
   for (uint32_t i = 0; i < program.tasks.size(); ++i) {
     if (context.work.task_sound[i] != 0) columns = std::max(columns, schedule::input_columns(program.tasks[i], program));

@@ -175,7 +175,7 @@ TEST_CASE("a bundle whose files changed is refused, whichever it was") {
   CHECK(run_amk(prompted(bundle)).exit_code == 3);
 }
 
-TEST_CASE("a bundle finds its model where --weights says it is") {
+TEST_CASE("a bundle finds its model where --model-dir says it is") {
   const Scratch scratch;
   copy_model(scratch / "model");
   const Json verdict = run_json({"compile", scratch / "model", "--out", scratch / "out", "--positions", "2"}, 0);
@@ -183,10 +183,51 @@ TEST_CASE("a bundle finds its model where --weights says it is") {
   fs::rename(scratch / "model", scratch / "moved");
   const Outcome lost = run_amk(prompted(bundle));
   CHECK(lost.exit_code == 3);
-  CHECK(lost.err.find("--weights") != std::string::npos);
+  CHECK(lost.err.find("--model-dir") != std::string::npos);
   std::vector<std::string> found = prompted(bundle);
-  found.insert(found.end(), {"--weights", scratch / "moved"});
+  found.insert(found.end(), {"--model-dir", scratch / "moved"});
   CHECK(run_amk(found).exit_code == 0);
+}
+
+TEST_CASE("a bundle remembers what its weights were quantised to and what its caches hold") {
+  const Scratch scratch;
+  for (const auto& [format, dtype] : {std::pair("int8", "i8g128"), std::pair("int4:row", "i4row")}) {
+    const Json verdict = run_json({"compile", kShipped, "--gpu", "t4", "--out", scratch / "out", "--positions", "4",
+                                   "--weights", format, "--kv-dtype", "bf16"},
+                                  0);
+    CHECK(verdict["correct"] == true);
+    CHECK(verdict["model"] == std::string("shakespeare-llama-3m-") + dtype);
+    const std::string bundle = verdict["bundle"];
+    CHECK(bundle.find(dtype) != std::string::npos);
+    std::vector<std::string> arguments = prompted(bundle);
+    arguments.emplace_back("--verify");
+    const Json found = run_json(arguments, 0);
+    CHECK(found["verified"]["agrees"] == true);
+    CHECK(run_amk({"validate", bundle}).exit_code == 0);
+    arguments.insert(arguments.end(), {"--weights", format});
+    CHECK(run_amk(arguments).exit_code == 2);  // it has its own
+  }
+}
+
+TEST_CASE("quantised weights and 16-bit caches take the bytes they say, and are as correct, in every verb") {
+  const Json stored = run_json({"inspect", kShipped, "--gpu", "t4"}, 0);
+  const std::vector<std::string> how = {"--gpu", "t4", "--weights", "int4:64", "--kv-dtype", "f16"};
+  const auto with_how = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), how.begin(), how.end());
+    return arguments;
+  };
+  const Json inspected = run_json(with_how({"inspect", kShipped}), 0);
+  CHECK(inspected["kv_bytes"].get<uint64_t>() * 2 == stored["kv_bytes"].get<uint64_t>());
+  CHECK(inspected["weight_bytes"].get<double>() < 0.35 * stored["weight_bytes"].get<double>());
+  CHECK(inspected["schedule_id"] != stored["schedule_id"]);
+  CHECK(run_amk(with_how({"propose", "toy"})).exit_code == 0);
+  CHECK(run_amk(with_how({"validate", "toy"})).exit_code == 0);
+  const Scratch scratch;
+  std::ofstream(scratch / "text") << "First Citizen: before we proceed any further, hear me speak.";
+  const Json verdict = run_json(with_how({"eval", kShipped, "--positions", "8", "--perplexity", scratch / "text"}), 0);
+  CHECK(verdict["correct"] == true);
+  CHECK(verdict["schedule_id"] == inspected["schedule_id"]);
+  CHECK(verdict["perplexity"]["value"] > 1);
 }
 
 TEST_CASE("compile writes nothing for a schedule that the target cannot run") {

@@ -50,6 +50,9 @@ TEST_CASE("an unknown name is refused with the nearest one") {
       {{"eval", "toy", "--gpu", "h10"}, 2, "did you mean 'h100'"},
       {{"eval", "toy", "--device", "cpuu"}, 2, "did you mean 'cpu'"},
       {{"eval", "toy", "--rope-frequencies", "storde"}, 2, "did you mean 'stored'"},
+      {{"eval", "toy", "--weights", "int8:rwo"}, 2, "did you mean 'int8:row'"},
+      {{"inspect", "toy", "--kv-dtype", "bf15"}, 2, "expected one of f32, f16, bf16, found 'bf15'"},
+      {{"eval", "toy", "--weights", "int4", "--set", "tiling.gemv.k_chunk=64"}, 2, "the nearest is 128"},
       {{"eval", "toy", "--set", "pipelinin_depth=3"}, 2, "did you mean 'pipelining_depth'"},
       {{"eval", "toy", "--set", "page_allocation=linaer"}, 2, "did you mean 'linear'"},
   };

@@ -25,9 +25,9 @@ MiniProgram::MiniProgram(uint32_t sms) {
   program.placement.queues.resize(sms);
   program.launch = {544,
                     2,
+                    2048,
                     1024,
-                    1024,
-                    2 * 1024 + 1024 + schedule::control_bytes(544),
+                    2 * 2048 + 1024 + schedule::control_bytes(544),
                     2,
                     1,
                     abi::StreamBackend::kBulk,

@@ -12,7 +12,7 @@
 // The maximum may be a running one, corrected as it grows; sums are float32.
 //
 // position u32[1], below context; q f32[q_heads x head_dim], q_heads = kv_heads x group; caches
-// f32[kv_heads, context, head_dim]; partials f32[q_heads, splits, head_dim + 2].
+// [kv_heads, context, head_dim], both f32, f16 or bf16, widened exactly; partials f32[q_heads, splits, head_dim + 2].
 //
 // Reads position whole, the group's heads of q, and of both caches the head's part of the row image: at past positions
 // and, the last split, at the current one. Writes partials[h, split, :] of its heads: one range a head, joined where

@@ -8,10 +8,20 @@ namespace amk::instructions {
 namespace {
 /// Positions whose keys and values stay in the first-level cache while every head of the group goes over them.
 constexpr size_t kPositionsAtOnce = 64;
+
+/// `count` elements of the value cache as float32: where they stand, or widened in the workspace.
+const float* value_rows(const CpuOperand& cache, const std::byte* from, size_t count, CpuWorkspace& workspace) {
+  if (cache.shape->dtype == abi::Dtype::kF32) return reinterpret_cast<const float*>(from);
+  float* out = grown(workspace.vector, count);
+  widen(cache.shape->dtype, from, count, out);
+  return out;
+}
+
 }  // namespace
 
 template <>
-void run_cpu_of<abi::Opcode::kAttention>(const abi::AttentionParams& params, Operands operands, CpuWorkspace&) {
+void run_cpu_of<abi::Opcode::kAttention>(const abi::AttentionParams& params, Operands operands,
+                                         CpuWorkspace& workspace) {
   constexpr auto kOp = abi::Opcode::kAttention;
   const uint32_t position = *indices(operands[operand_index<kOp>("position")]);
   const CpuOperand& k_cache = operands[operand_index<kOp>("k_cache")];
@@ -28,9 +38,8 @@ void run_cpu_of<abi::Opcode::kAttention>(const abi::AttentionParams& params, Ope
   const PositionSpan span = split_positions(position, params.kv_block, params.split, params.splits);
   for (size_t begin = span.begin; begin < span.end; begin += kPositionsAtOnce) {
     const size_t count = std::min<size_t>(kPositionsAtOnce, span.end - begin);
-    const float* keys = cache_row(k_cache, params.kv_head, begin);
-    const float* values = cache_row(v_cache, params.kv_head, begin);
-    const MatrixView key_rows = {abi::Dtype::kF32, reinterpret_cast<const std::byte*>(keys), head_dim};
+    const MatrixView key_rows = {k_cache.shape->dtype, cache_at(k_cache, params.kv_head, begin), head_dim};
+    const float* values = value_rows(v_cache, cache_at(v_cache, params.kv_head, begin), count * head_dim, workspace);
     for (size_t head = first_head; head < first_head + params.group; ++head) {
       float scores[kPositionsAtOnce];
       dot_rows(key_rows, 0, count, head_dim, q + head * head_dim, scores);

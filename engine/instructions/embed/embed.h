@@ -2,7 +2,8 @@
 //
 //   y[c] = float32(table[token, c])        c in [col_begin, col_begin + col_count)
 //
-// token u32[1], below vocab: whoever sets the input has checked it. table [vocab, hidden], f32, f16 or bf16.
+// token u32[1], below vocab: whoever sets the input has checked it. table [vocab, hidden], f32, f16, bf16
+// or quantised (abi/dtype.h).
 // y f32[hidden]. Widening is exact.
 //
 // Reads: token whole; table whole, since the row is known only when it runs. Writes: the slice of y.

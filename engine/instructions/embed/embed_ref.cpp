@@ -8,8 +8,8 @@ void run_cpu_of<abi::Opcode::kEmbed>(const abi::EmbedParams& params, Operands op
   constexpr auto kOp = abi::Opcode::kEmbed;
   const MatrixView table = matrix(operands[operand_index<kOp>("table")]);
   const uint32_t token = *indices(operands[operand_index<kOp>("token")]);
-  const std::byte* row = table.row(token) + size_t{params.col_begin} * abi::dtype_bytes(table.dtype);
-  widen(table.dtype, row, params.col_count, floats(operands[operand_index<kOp>("y")]) + params.col_begin);
+  widen_columns(table, token, params.col_begin, params.col_count,
+                floats(operands[operand_index<kOp>("y")]) + params.col_begin);
 }
 
 }  // namespace amk::instructions

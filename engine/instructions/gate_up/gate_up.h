@@ -3,7 +3,7 @@
 //   g = gate_weight[r, :] . x, u = up_weight[r, :] . x        y[r] = (g / (1 + exp(-g))) * u
 //
 // NormGateUpSilu takes rmsnorm(x, norm, eps) for x, as RmsNorm computes it. gate_weight, up_weight [rows, k], each
-// f32, f16 or bf16 on its own account; x f32[k]; norm [k]; y f32[rows]. Sums as in gemv.h.
+// f32, f16, bf16 or quantised on its own account; x f32[k]; norm [k]; y f32[rows]. Sums as in gemv.h.
 //
 // Reads the tile's rows of both matrices, x and norm whole; writes y at the tile's rows.
 // Source: transformers models/llama/modeling_llama.py, LlamaMLP.forward with hidden_act "silu".

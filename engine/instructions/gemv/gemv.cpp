@@ -11,7 +11,7 @@ void check_rows(Checks& checks, uint32_t row_begin, uint32_t row_count, uint32_t
                 const abi::Shape& y) {
   checks.tile("row_begin", row_begin, "row_count", row_count, "rows of weight", weight.extent[0])
       .equal("length of y", y.extent[0], "rows of weight", weight.extent[0])
-      .positive("k_chunk", k_chunk);
+      .chunk(k_chunk, weight);
 }
 
 void check_reduction(Checks& checks, uint32_t k, const abi::Shape& weight, const abi::Shape& x) {

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "instructions/cpu_operands.h"
 #include "instructions/kv_append/kv_append.h"
 
@@ -10,10 +8,11 @@ void run_cpu_of<abi::Opcode::kKvAppend>(const abi::KvAppendParams& params, Opera
   constexpr auto kOp = abi::Opcode::kKvAppend;
   const uint32_t position = *indices(operands[operand_index<kOp>("position")]);
   const size_t base = size_t{params.kv_head} * params.head_dim;
-  std::copy_n(floats(operands[operand_index<kOp>("k")]) + base, params.head_dim,
-              cache_row(operands[operand_index<kOp>("k_cache")], params.kv_head, position));
-  std::copy_n(floats(operands[operand_index<kOp>("v")]) + base, params.head_dim,
-              cache_row(operands[operand_index<kOp>("v_cache")], params.kv_head, position));
+  const auto append = [&](const CpuOperand& from, const CpuOperand& cache) {
+    store_rounded(cache.shape->dtype, floats(from) + base, params.head_dim, cache_at(cache, params.kv_head, position));
+  };
+  append(operands[operand_index<kOp>("k")], operands[operand_index<kOp>("k_cache")]);
+  append(operands[operand_index<kOp>("v")], operands[operand_index<kOp>("v_cache")]);
 }
 
 }  // namespace amk::instructions

@@ -69,7 +69,9 @@ void check_products(Checks& checks, const RecordOf<kOp>& params, Shapes shapes) 
   const abi::Shape& k_weight = shapes[operand_index<kOp>("k_weight")];
   const abi::Shape& v_weight = shapes[operand_index<kOp>("v_weight")];
   checks.positive("k", params.k)
-      .positive("k_chunk", params.k_chunk)
+      .chunk(params.k_chunk, q_weight)
+      .chunk(params.k_chunk, k_weight)
+      .chunk(params.k_chunk, v_weight)
       .equal("rows of q_weight", q_weight.extent[0], "q_heads x head_dim", q_size)
       .equal("rows of k_weight", k_weight.extent[0], "kv_heads x head_dim", kv_size)
       .equal("rows of v_weight", v_weight.extent[0], "kv_heads x head_dim", kv_size)

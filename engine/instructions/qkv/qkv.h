@@ -12,8 +12,9 @@
 //   k: k_cache[h, position, i] = a, k_cache[h, position, half + i] = b; v likewise
 //
 // position u32[1], below context; q_weight [q_heads x head_dim, k], k_weight and v_weight [kv_heads x head_dim, k],
-// each f32, f16 or bf16 on its own account; x f32[k]; norm [k]; inv_freq f32[head_dim/2]; q f32[q_heads x head_dim];
-// caches f32[kv_heads, context, head_dim]. Sums as in gemv.h.
+// each f32, f16, bf16 or quantised on its own account; x f32[k]; norm [k]; inv_freq f32[head_dim/2]; q f32[q_heads x
+// head_dim]; caches [kv_heads, context, head_dim], both f32, f16 or bf16: rounded to nearest even as
+// they are written. Sums as in gemv.h.
 //
 // Reads position, x, norm and inv_freq whole and the tile's rows of each matrix. Writes the same rows of q, and of the
 // current row image of the caches. Of each tensor these are at most three ranges: the low rows, and the whole heads

@@ -16,21 +16,33 @@ struct Projection {
   uint32_t position;
 };
 
+/// Where a head's rows go: elements of a float type, the pairs' first at `data`, their second half a head later.
+struct HeadOut {
+  abi::Dtype dtype;
+  std::byte* data;
+
+  void store(size_t i, const float* values, size_t count) const {
+    store_rounded(dtype, values, count, data + i * abi::dtype_bytes(dtype));
+  }
+};
+
 /// Pairs [i_begin, i_end) of one head, rows of `weight` counted from the head's first: out[i] and out[half + i].
 void project_head(const Projection& with, const MatrixView& weight, size_t head, size_t i_begin, size_t i_end,
-                  float* out, CpuWorkspace& workspace) {
+                  const HeadOut& out, CpuWorkspace& workspace) {
   const size_t half = with.head_dim / 2;
   const size_t count = i_end - i_begin;
   float* lo = grown(workspace.results, 2 * count);
   float* hi = lo + count;
   dot_rows(weight, head * with.head_dim + i_begin, count, with.k_chunk, with.x, lo);
   dot_rows(weight, head * with.head_dim + half + i_begin, count, with.k_chunk, with.x, hi);
-  for (size_t n = 0; n < count; ++n) {
-    const size_t i = i_begin + n;
-    const Rotation turn = with.inv_freq == nullptr ? Rotation{} : rotation(with.inv_freq[i], with.position);
-    out[i] = with.inv_freq == nullptr ? lo[n] : lo[n] * turn.cos - hi[n] * turn.sin;
-    out[half + i] = with.inv_freq == nullptr ? hi[n] : hi[n] * turn.cos + lo[n] * turn.sin;
+  for (size_t n = 0; n < count && with.inv_freq != nullptr; ++n) {
+    const Rotation turn = rotation(with.inv_freq[i_begin + n], with.position);
+    const float first = lo[n], second = hi[n];
+    lo[n] = first * turn.cos - second * turn.sin;
+    hi[n] = second * turn.cos + first * turn.sin;
   }
+  out.store(i_begin, lo, count);
+  out.store(half + i_begin, hi, count);
 }
 
 /// Calls body(head, i_begin, i_end) for the part that each head has in `pairs`.
@@ -61,17 +73,20 @@ void run_qkv(const RecordOf<kOp>& params, Operands operands, const float* x, Cpu
   const MatrixView q_weight = matrix(operands[operand_index<kOp>("q_weight")]);
   float* q = floats(operands[operand_index<kOp>("q")]);
   for_each_head(part(0, q_pairs), half, [&](size_t head, size_t begin, size_t end) {
-    project_head(rotated, q_weight, head, begin, end, q + head * head_dim, workspace);
+    project_head(rotated, q_weight, head, begin, end,
+                 {abi::Dtype::kF32, reinterpret_cast<std::byte*>(q + head * head_dim)}, workspace);
   });
   const MatrixView k_weight = matrix(operands[operand_index<kOp>("k_weight")]);
   const CpuOperand& k_cache = operands[operand_index<kOp>("k_cache")];
   for_each_head(part(q_pairs, kv_pairs), half, [&](size_t head, size_t begin, size_t end) {
-    project_head(rotated, k_weight, head, begin, end, cache_row(k_cache, head, rotated.position), workspace);
+    project_head(rotated, k_weight, head, begin, end, {k_cache.shape->dtype, cache_at(k_cache, head, rotated.position)},
+                 workspace);
   });
   const MatrixView v_weight = matrix(operands[operand_index<kOp>("v_weight")]);
   const CpuOperand& v_cache = operands[operand_index<kOp>("v_cache")];
   for_each_head(part(q_pairs + kv_pairs, kv_pairs), half, [&](size_t head, size_t begin, size_t end) {
-    project_head(plain, v_weight, head, begin, end, cache_row(v_cache, head, rotated.position), workspace);
+    project_head(plain, v_weight, head, begin, end, {v_cache.shape->dtype, cache_at(v_cache, head, rotated.position)},
+                 workspace);
   });
 }
 

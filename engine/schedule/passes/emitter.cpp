@@ -63,7 +63,7 @@ BufferId Emitter::kv_cache(std::string name) {
   const model::ModelConfig& config = state_.request.graph->config;
   return add({std::move(name),
               abi::BufferKind::kKvCache,
-              make_shape(abi::Dtype::kF32, {config.kv_head_count, state_.request.context, config.head_dim}),
+              make_shape(state_.request.kv_dtype, {config.kv_head_count, state_.request.context, config.head_dim}),
               {},
               ""});
 }

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 #include <vector>
@@ -102,6 +103,27 @@ TEST_CASE("a bundle opens as the program that was written, and runs: a golden mo
     auto machine = vm::ReferenceVm::create(opened->program, opened->checkpoint, pool());
     REQUIRE(machine.ok());
     CHECK(machine->step(1).ok());
+  }
+}
+
+TEST_CASE("a bundle of quantised weights opens with them, and as nothing else") {
+  const test::TempDirectory directory;
+  model::OpenOptions options;
+  options.weights = abi::Dtype::kI4G64;
+  auto checkpoint = model::Checkpoint::open(kGolden, options);
+  REQUIRE(checkpoint.ok());
+  const fs::path place = written(directory.path(), evaluate(*checkpoint), *checkpoint);
+  const auto opened = eval::open_bundle(place, {});
+  REQUIRE_MESSAGE(opened.ok(), (opened.ok() ? "" : opened.error().text()));
+  CHECK(opened->checkpoint.weight_format() == model::WeightFormat(abi::Dtype::kI4G64));
+  json manifest = json::parse(test::slurp(place / "manifest.json"));
+  CHECK(manifest["model"]["weights"] == "int4:64");
+  for (const char* other : {"stored", "int8:64", "int4:128", "int5", ""}) {
+    manifest["model"]["weights"] = other;
+    std::ofstream(place / "manifest.json") << manifest.dump();
+    CAPTURE(other);
+    const Error error = refusal(place);
+    CHECK(error.code == ErrorCode::kBadInput);
   }
 }
 
@@ -206,13 +228,13 @@ TEST_CASE("a manifest whose parts are of the wrong kind, or that names strange f
   CHECK(refusal(golden.bundle).code == ErrorCode::kBadInput);
 }
 
-TEST_CASE("a model that moved is found where --weights says, or beside the bundle as it lay before") {
+TEST_CASE("a model that moved is found where --model-dir says, or beside the bundle as it lay before") {
   GoldenBundle golden;
   const fs::path moved = golden.directory.path() / "elsewhere";
   fs::rename(golden.model, moved);
   const Error lost = refusal(golden.bundle);
   CHECK(lost.code == ErrorCode::kBadInput);
-  CHECK(lost.hint.find("--weights") != std::string::npos);
+  CHECK(lost.hint.find("--model-dir") != std::string::npos);
   CHECK(eval::open_bundle(golden.bundle, moved).ok());
   CHECK(refusal(golden.bundle, golden.directory.path()).code != ErrorCode::kInternal);
 

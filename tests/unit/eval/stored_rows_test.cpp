@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -116,6 +117,68 @@ TEST_CASE("a row is widened exactly") {
     eval::widen_row(matrix.view, 1, out.data());
     CHECK(out == std::vector<float>(matrix.wide.begin() + 45, matrix.wide.end()));
   }
+}
+
+TEST_CASE("a quantised row is widened exactly, and its products are those of the widened row") {
+  for (const abi::Dtype dtype : {abi::Dtype::kI8G64, abi::Dtype::kI8G128, abi::Dtype::kI8Row, abi::Dtype::kI4G64,
+                                 abi::Dtype::kI4G128, abi::Dtype::kI4Row}) {
+    for (const size_t columns : {1, 63, 64, 65, 128, 129, 300}) {
+      CAPTURE(abi::dtype_name(dtype));
+      CAPTURE(columns);
+      const bool bytes = abi::dtype_bits(dtype) == 8;
+      const size_t row_bytes = abi::row_bytes(dtype, columns), elements = abi::row_element_bytes(dtype, columns);
+      std::vector<uint8_t> data(3 * row_bytes);
+      Random random(columns);
+      for (uint8_t& byte : data) byte = static_cast<uint8_t>(random.below(256));
+      for (size_t row = 0; row < 3; ++row) {  // scales from 2 to 4, 2 + 2^-6 x the group
+        for (size_t s = 0; s < abi::row_scales(dtype, columns); ++s) {
+          data[row * row_bytes + elements + 2 * s] = static_cast<uint8_t>(s);
+          data[row * row_bytes + elements + 2 * s + 1] = 0x40;
+        }
+      }
+      const size_t group = abi::dtype_group(dtype) == abi::kWholeRow ? columns : abi::dtype_group(dtype);
+      const StoredRows rows = {dtype, reinterpret_cast<const std::byte*>(data.data()), columns, columns};
+      std::vector<float> wide(3 * columns);
+      for (size_t row = 0; row < 3; ++row) {
+        eval::widen_row(rows, row, &wide[row * columns]);
+        for (size_t c = 0; c < columns; ++c) {
+          const uint8_t byte = data[row * row_bytes + (bytes ? c : c / 2)];
+          const int nibble = c % 2 == 1 ? byte / 16 : byte % 16;
+          const int element = bytes ? (byte < 128 ? byte : byte - 256) : (nibble < 8 ? nibble : nibble - 16);
+          REQUIRE(wide[row * columns + c] ==
+                  static_cast<float>(element) * (2.0F + 0x1p-6F * static_cast<float>(c / group)));
+        }
+      }
+      const StoredRows floats = {abi::Dtype::kF32, reinterpret_cast<const std::byte*>(wide.data()), columns, columns};
+      const std::vector<float> vectors = random_floats(5 * columns);
+      std::vector<float> scratch(columns), found(5 * 3), expected(5 * 3);
+      eval::row_dots(rows, 0, 3, {vectors.data(), columns, 5}, scratch, found.data(), 3);
+      eval::row_dots(floats, 0, 3, {vectors.data(), columns, 5}, {}, expected.data(), 3);
+      CHECK(found == expected);
+      eval::row_dots(rows, 1, 2, {vectors.data(), columns, 1}, scratch, found.data(), 3);
+      CHECK(found[1] == expected[1]);
+    }
+  }
+}
+
+TEST_CASE("values are rounded to the nearest number of a 16-bit type, the even one of two") {
+  Random random(9);
+  std::vector<float> values = {0.0F,     -0.0F,    65504.0F,  65519.9F,    65520.0F,    -70000.0F, 0x1p-24F,
+                               0x1p-25F, 0x3p-25F, 0x1p-133F, 0x1.ffp127F, 0x1.fep127F, INFINITY,  1.0F + 0x1p-8F};
+  for (int i = 0; i < 100000; ++i) {
+    const float value = std::bit_cast<float>(static_cast<uint32_t>(random.next()));
+    if (std::isfinite(value)) values.push_back(value);
+  }
+  std::vector<float> f16 = values, bf16 = values;
+  eval::round_all(abi::Dtype::kF16, f16);
+  eval::round_all(abi::Dtype::kBf16, bf16);
+  for (size_t i = 0; i < values.size(); ++i) {
+    REQUIRE(f16[i] == f16_to_f32(f32_to_f16(values[i])));
+    REQUIRE(bf16[i] == bf16_to_f32(f32_to_bf16(values[i])));
+  }
+  std::vector<float> f32 = values;
+  eval::round_all(abi::Dtype::kF32, f32);
+  CHECK(f32 == values);
 }
 
 TEST_CASE("weighted rows are added in double") {

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include "eval/evaluate.h"
 #include "support/expected.h"
 #include "support/lowered.h"
@@ -22,6 +24,23 @@ TEST_CASE("the tolerance is positive and grows with every size and with the logi
   }
   CHECK(logit_tolerance(config, 8.0) == doctest::Approx(2 * base));
   CHECK(logit_tolerance(config, 0.0) == logit_tolerance(config, 1.0));
+}
+
+TEST_CASE("a cache of 16 bits adds to the tolerance, the coarser the more, and less than rounding everything would") {
+  for (const char* name : {"toy", "tests/models/llama-mha", "synthetic:llama-3.1-8b"}) {
+    const model::ModelConfig config = test::open_model(name).graph.config;
+    const double plain = logit_tolerance(config, 4.0);
+    const double f16 = logit_tolerance(config, 4.0, abi::Dtype::kF16);
+    const double bf16 = logit_tolerance(config, 4.0, abi::Dtype::kBf16);
+    CAPTURE(name);
+    CHECK(logit_tolerance(config, 4.0, abi::Dtype::kF32) == plain);
+    CHECK(plain < f16);
+    CHECK(f16 < bf16);
+    CHECK(bf16 < 8 * f16);
+    // Every key and value off by a whole spacing, in every layer, as independent errors.
+    CHECK(f16 - plain < 0x1p-10 * std::sqrt(2.0 * config.layer_count) * 4.0);
+    CHECK(bf16 - plain < 0x1p-7 * std::sqrt(2.0 * config.layer_count) * 4.0);
+  }
 }
 
 TEST_CASE("on golden models the tolerance holds the error and is no more than a thousand times above it") {

@@ -27,7 +27,8 @@ inline abi::Shape shape(abi::Dtype dtype, std::initializer_list<uint64_t> extent
 inline abi::Shape f32(std::initializer_list<uint64_t> extents) { return shape(abi::Dtype::kF32, extents); }
 inline abi::Shape u32(std::initializer_list<uint64_t> extents) { return shape(abi::Dtype::kU32, extents); }
 
-/// At least two cases an opcode; every float dtype wherever an operand may be a weight.
+/// At least two cases an opcode; every float dtype wherever an operand may be a weight or a cache,
+/// and every quantised one wherever it may be a matrix.
 std::vector<Case> accepted_cases();
 
 }  // namespace amk::instructions::test

@@ -77,6 +77,17 @@ TEST_CASE("products refuse tiles, reductions and vectors that do not fit the mat
   CHECK(of.message([](auto&, auto& s) { s[2] = f32({19}); }) ==
         "expected length of y to be 20 (rows of weight), found 19");
 
+  const auto quantised = [](auto& p, auto& s) {
+    s[0].dtype = abi::Dtype::kI4G64;
+    p.k_chunk = 192;
+  };
+  CHECK(of.message(quantised) ==
+        "expected k_chunk to be a multiple of 128 (columns packed together of a quantised matrix), found 192");
+  CHECK(of.message([](auto& p, auto& s) {
+    s[0].dtype = abi::Dtype::kI4G64;
+    p.k_chunk = 256;
+  }) == "accepted");
+
   const Refusals<abi::GemvParams> residual{
       Opcode::kGemvResidual, {3, 4, 8, 64}, {f32({20, 8}), f32({8}), f32({20}), f32({20})}};
   CHECK(residual.message([](auto&, auto& s) { s[2] = f32({21}); }) ==

@@ -61,7 +61,8 @@ TEST_CASE("every opcode has accepted cases whose ranges are in normal form and i
       const Range& range = ranges[i];
       operands.insert(range.operand);
       const abi::Shape& of = task.shapes[range.operand];
-      const uint64_t bound = range.span == kWhole ? abi::size_bytes(of) : of.extent[0] * of.extent[2] * 4;
+      const uint64_t bound =
+          range.span == kWhole ? abi::size_bytes(of) : of.extent[0] * of.extent[2] * abi::dtype_bytes(of.dtype);
       CHECK(range.begin < range.end);
       CHECK(range.end <= bound);
       CHECK((of.rank == 3 && range.operand > 0 &&
@@ -74,6 +75,22 @@ TEST_CASE("every opcode has accepted cases whose ranges are in normal form and i
     }
   }
   CHECK(seen.size() == abi::kOpcodeCount);
+}
+
+TEST_CASE("rows of a quantised matrix are read with their padding and their scales, and no more") {
+  const abi::Shape weight = shape(Dtype::kI4G128, {20, 200});  // a row: 256 / 2 bytes and 2 scales
+  check_ranges(ranges_of(Opcode::kGemv, abi::GemvParams{3, 4, 200, 128}, {weight, f32({200}), f32({20})}),
+               {{0, kWhole, 3 * 132, 7 * 132}, {1, kWhole, 0, 800}, {2, kWhole, 12, 28}});
+}
+
+TEST_CASE("a cache of 16 bits is accessed by half as many bytes") {
+  const abi::Shape cache = shape(Dtype::kBf16, {3, 6, 10});
+  check_ranges(ranges_of(Opcode::kKvAppend, abi::KvAppendParams{1, 10}, {u32({1}), f32({30}), f32({30}), cache, cache}),
+               {{0, kWhole, 0, 4},
+                {1, kWhole, 40, 80},
+                {2, kWhole, 40, 80},
+                {3, Span::kCurrent, 20, 40},
+                {4, Span::kCurrent, 20, 40}});
 }
 
 TEST_CASE("embed reads the whole table and writes its slice") {

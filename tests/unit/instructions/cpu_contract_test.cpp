@@ -27,7 +27,7 @@ std::vector<std::vector<bool>> declared(const Case& task, BoundTask& bound, abi:
   for (const abi::Range& range : ranges.ranges()) {
     if (abi::operand(task.opcode, range.operand).access != access) continue;
     const abi::Shape& shape = task.shapes[range.operand];
-    const uint64_t row = shape.extent[2] * 4;
+    const uint64_t row = shape.extent[2] * abi::dtype_bytes(shape.dtype);
     const uint64_t first = range.span == abi::Span::kCurrent ? task.position : 0;
     const uint64_t last = range.span == abi::Span::kPast ? task.position : first + 1;
     for (uint64_t position = first; position < last; ++position) {
@@ -75,9 +75,10 @@ TEST_CASE("no body depends on a byte that its contract does not declare as read"
         if (written[operand][i]) equal &= with_nan.buffer(operand)[i] == with_other.buffer(operand)[i];
       }
       if (abi::operand(task.opcode, static_cast<uint32_t>(operand)).access == abi::Access::kRead) continue;
-      if (task.shapes[operand].dtype != abi::Dtype::kF32) continue;
+      if (task.shapes[operand].dtype == abi::Dtype::kU32) continue;
+      const size_t element = abi::dtype_bytes(task.shapes[operand].dtype);
       for (size_t i = 0; i < abi::element_count(task.shapes[operand]); ++i) {
-        if (written[operand][BoundTask::kGuard + 4 * i]) finite &= !std::isnan(with_nan.at(operand, i));
+        if (written[operand][BoundTask::kGuard + element * i]) finite &= !std::isnan(with_nan.at(operand, i));
       }
     }
     CHECK(equal);
@@ -131,7 +132,7 @@ TEST_CASE("a NaN that is read reaches every output that depends on it") {
       bool all = true;
       for (uint32_t out = 0; out < abi::operand_count(task.opcode); ++out) {
         for (size_t i = 0; i < abi::element_count(task.shapes[out]); ++i) {
-          const size_t at = BoundTask::kGuard + 4 * i;
+          const size_t at = BoundTask::kGuard + abi::dtype_bytes(task.shapes[out].dtype) * i;
           if (at >= written[out].size() || !written[out][at]) continue;
           any |= std::isnan(bound.at(out, i));
           all &= std::isnan(bound.at(out, i));

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -87,6 +88,105 @@ TEST_CASE("each chunk of columns is summed on its own and the sums are added in 
       }
     }
   }
+}
+
+namespace {
+
+constexpr abi::Dtype kQuantised[] = {abi::Dtype::kI8G64, abi::Dtype::kI8G128, abi::Dtype::kI8Row,
+                                     abi::Dtype::kI4G64, abi::Dtype::kI4G128, abi::Dtype::kI4Row};
+
+/// Quantised rows and an input; widened[r * columns + c] is their value.
+struct QuantisedProduct {
+  test::Case task;
+  test::BoundTask bound;
+  std::vector<float> x;
+
+  QuantisedProduct(abi::Dtype dtype, size_t rows, size_t columns, uint64_t seed)
+      : task{"",
+             abi::Opcode::kGemv,
+             abi::GemvParams{},
+             {test::shape(dtype, {rows, columns}), test::f32({columns}), test::f32({rows})}},
+        bound(task, seed) {
+    for (size_t i = 0; i < columns; ++i) x.push_back(static_cast<float>(bound.at(1, i)));
+  }
+  [[nodiscard]] MatrixView matrix() {
+    return {task.shapes[0].dtype, bound.data(0), static_cast<size_t>(task.shapes[0].extent[1])};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("products with quantised rows of random shapes agree with double") {
+  Random random(17);
+  for (int round = 0; round < 300; ++round) {
+    const abi::Dtype dtype = kQuantised[random.below(std::size(kQuantised))];
+    const size_t rows = 1 + random.below(9), columns = 1 + random.below(700);
+    const size_t k_chunk = (1 + random.below(6)) * abi::kPackedColumns;
+    CAPTURE(abi::dtype_name(dtype));
+    CAPTURE(columns);
+    QuantisedProduct of(dtype, rows, columns, random.next());
+    const size_t begin = random.below(rows);
+    std::vector<float> found(rows - begin);
+    dot_rows(of.matrix(), begin, rows - begin, k_chunk, of.x.data(), found.data());
+    for (size_t r = begin; r < rows; ++r) {
+      double want = 0, magnitude = 0;
+      for (size_t c = 0; c < columns; ++c) {
+        const double term = of.bound.at(0, r * columns + c) * of.x[c];
+        want += term;
+        magnitude += std::abs(term);
+      }
+      REQUIRE(std::abs(found[r - begin] - want) <= std::numeric_limits<float>::epsilon() * magnitude * 4);
+    }
+  }
+}
+
+TEST_CASE("a quantised row's bits do not depend on the rows asked for with it, and its values are exact") {
+  for (const abi::Dtype dtype : kQuantised) {
+    QuantisedProduct of(dtype, 13, 211, 3);
+    float all[13], some[13], values[211];
+    dot_rows(of.matrix(), 0, 13, 128, of.x.data(), all);
+    for (size_t count = 1; count <= 6; ++count) {
+      for (size_t begin = 0; begin + count <= 13; ++begin) {
+        dot_rows(of.matrix(), begin, count, 128, of.x.data(), some);
+        for (size_t r = 0; r < count; ++r) CHECK(some[r] == all[begin + r]);
+      }
+    }
+    for (const size_t begin : {0U, 1U, 63U, 64U, 130U, 210U}) {
+      widen_columns(of.matrix(), 7, begin, 211 - begin, values);
+      for (size_t c = begin; c < 211; ++c) CHECK(double{values[c - begin]} == of.bound.at(0, 7 * 211 + c));
+    }
+  }
+}
+
+TEST_CASE("each chunk of a quantised row's columns is summed on its own") {
+  for (const abi::Dtype dtype : kQuantised) {
+    QuantisedProduct of(dtype, 5, 300, 4);
+    float chunked[5], masked[5];
+    dot_rows(of.matrix(), 0, 5, 128, of.x.data(), chunked);
+    float sums[5] = {};
+    for (size_t begin = 0; begin < 300; begin += 128) {
+      std::vector<float> part(300, 0.0F);
+      std::copy(of.x.begin() + begin, of.x.begin() + std::min<size_t>(begin + 128, 300), part.begin() + begin);
+      dot_rows(of.matrix(), 0, 5, 384, part.data(), masked);  // zeros add nothing
+      for (size_t r = 0; r < 5; ++r) sums[r] = begin == 0 ? masked[r] : sums[r] + masked[r];
+    }
+    for (size_t r = 0; r < 5; ++r) CHECK(chunked[r] == sums[r]);
+  }
+}
+
+TEST_CASE("floats are stored rounded to nearest even") {
+  const float values[] = {1.0F, 1.0F + 0x1p-9F, 1.0F + 3 * 0x1p-9F, 1.0F + 0x1p-8F, -3.14159F, 70000.0F, 0x1p-25F};
+  uint16_t bits[7];
+  store_rounded(abi::Dtype::kBf16, values, 7, reinterpret_cast<std::byte*>(bits));
+  CHECK(bits[0] == 0x3f80);
+  CHECK(bits[1] == 0x3f80);
+  CHECK(bits[2] == 0x3f81);
+  CHECK(bits[3] == 0x3f80);  // half of the last bit: to even
+  CHECK(bits[4] == 0xc049);
+  store_rounded(abi::Dtype::kF16, values, 7, reinterpret_cast<std::byte*>(bits));
+  CHECK(bits[1] == 0x3c02);
+  CHECK(bits[5] == 0x7c00);  // beyond f16
+  CHECK(bits[6] == 0x0000);  // half of the smallest: to even
 }
 
 TEST_CASE("a NaN or infinity in a matrix reaches the row's sum alone") {

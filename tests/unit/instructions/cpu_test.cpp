@@ -130,6 +130,11 @@ TEST_CASE("products are dot products of rows") {
 }
 
 namespace {
+/// Largest relative error of rounding to a dtype; float32's is left to the caller.
+double rounding(abi::Dtype dtype) {
+  return dtype == abi::Dtype::kF16 ? 0x1p-11 : dtype == abi::Dtype::kBf16 ? 0x1p-8 : 0;
+}
+
 /// Query, key and value rows of a QKV task over x, rotated, by the formulas of qkv.h; row r of [q; k; v].
 double qkv_row(const Case& task, BoundTask& bound, const Vector& x, const abi::QkvParams& p, size_t row,
                size_t inv_freq) {
@@ -167,7 +172,10 @@ void check_qkv(Opcode opcode) {
                              : head < p.q_heads + p.kv_heads
                                  ? bound.at(inv_freq + 2, cached(head - p.q_heads))
                                  : bound.at(inv_freq + 3, cached(head - p.q_heads - p.kv_heads));
-        CHECK(found == doctest::Approx(qkv_row(task, bound, x, plain, row, inv_freq)).epsilon(2e-6).scale(10));
+        const double want = qkv_row(task, bound, x, plain, row, inv_freq);
+        const bool in_cache = head >= p.q_heads;
+        const double half_ulp = in_cache ? rounding(task.shapes[inv_freq + 2].dtype) : 0;
+        CHECK(std::abs(found - want) <= 2e-5 + half_ulp * std::abs(want) * 1.001);
       }
     }
   }
@@ -195,7 +203,18 @@ TEST_CASE("rope rotates by the float32 angle, at far positions too") {
   }
 }
 
-TEST_CASE("kv_append copies one head to the current position") {
+namespace {
+/// The nearest number of a cache's dtype, which is even of two; `value` is a float32.
+double rounded_to(abi::Dtype dtype, double value) {
+  if (dtype == abi::Dtype::kF32) return value;
+  int exponent = 0;
+  std::frexp(value, &exponent);
+  const int bits = dtype == abi::Dtype::kF16 ? std::max(exponent - 11, -24) : exponent - 8;
+  return std::ldexp(std::nearbyint(std::ldexp(value, -bits)), bits);
+}
+}  // namespace
+
+TEST_CASE("kv_append writes one head to the current position, rounded to what the cache holds") {
   for (const Case& task : cases_of(Opcode::kKvAppend)) {
     const auto& p = std::get<abi::KvAppendParams>(task.params);
     BoundTask bound(task, 6);
@@ -204,8 +223,9 @@ TEST_CASE("kv_append copies one head to the current position") {
     const size_t from = size_t{p.kv_head} * p.head_dim;
     for (size_t i = 0; i < p.head_dim; ++i) {
       const size_t at = (size_t{p.kv_head} * task.shapes[3].extent[1] + task.position) * p.head_dim + i;
-      CHECK(bound.at(3, at) == bound.at(1, from + i));
-      CHECK(bound.at(4, at) == bound.at(2, from + i));
+      const abi::Dtype kv = task.shapes[3].dtype;
+      CHECK(bound.at(3, at) == rounded_to(kv, bound.at(1, from + i)));
+      CHECK(bound.at(4, at) == rounded_to(kv, bound.at(2, from + i)));
     }
   }
 }
@@ -234,14 +254,15 @@ Vector attend(BoundTask& bound, const abi::AttentionParams& p, size_t head, size
 }
 }  // namespace
 
-TEST_CASE("attention in any number of splits, combined, is softmax attention") {
+namespace {
+void check_attention(abi::Dtype kv) {
   constexpr uint32_t kContext = 150, kHeadDim = 20, kKvHeads = 2, kGroup = 3;
   constexpr uint64_t kHeads = uint64_t{kKvHeads} * kGroup;
   for (const uint32_t splits : {1U, 2U, 5U, 12U}) {
     for (const uint32_t position : {0U, 3U, 63U, 64U, 100U, 149U}) {
       CAPTURE(splits);
       CAPTURE(position);
-      const abi::Shape cache = f32({kKvHeads, kContext, kHeadDim});
+      const abi::Shape cache = test::shape(kv, {kKvHeads, kContext, kHeadDim});
       const abi::Shape partials = f32({kHeads, splits, kHeadDim + 2});
       const abi::Shape output = f32({kHeads * kHeadDim});
       Case task{"attention",
@@ -266,6 +287,14 @@ TEST_CASE("attention in any number of splits, combined, is softmax attention") {
         }
       }
     }
+  }
+}
+}  // namespace
+
+TEST_CASE("attention in any number of splits, combined, is softmax attention over what the cache holds") {
+  for (const abi::Dtype kv : {abi::Dtype::kF32, abi::Dtype::kF16, abi::Dtype::kBf16}) {
+    CAPTURE(abi::dtype_name(kv));
+    check_attention(kv);
   }
 }
 

@@ -71,6 +71,7 @@ class TensorStore {
     add(name, {values.size()});
     std::memcpy(data_[name].data(), values.data(), values.size() * sizeof(float));
   }
+  void reshape(const std::string& name, std::vector<uint64_t> shape) { views_[name].shape = std::move(shape); }
   void remove(const std::string& name) { views_.erase(name); }
   [[nodiscard]] const std::map<std::string, TensorView>& views() const { return views_; }
 

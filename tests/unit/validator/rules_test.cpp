@@ -227,12 +227,30 @@ const std::vector<Case>& cases() {
       {Rule::kSharedMemory, "a ring larger than the block may have",
        [](Diamond& d) {
          d.program.launch.activation_bytes = 300 << 10;
-         d.program.launch.smem_bytes = 2 * 1024 + (300 << 10) + schedule::control_bytes(544);
+         d.program.launch.smem_bytes = 2 * 2048 + (300 << 10) + schedule::control_bytes(544);
        }},
       {Rule::kSharedMemory, "parts that do not sum to the whole",
        [](Diamond& d) { d.program.launch.smem_bytes += 128; }},
       {Rule::kRing, "more copies in flight than stages", [](Diamond& d) { d.program.launch.copies_in_flight = 3; }},
-      {Rule::kBackend, "bulk copies on a T4", [](Diamond& d) { d.program.target = "t4"; }},
+      {Rule::kRing, "more stages than the kernel has barriers for",
+       [](Diamond& d) {
+         d.program.launch.stages = 33;
+         d.program.launch.smem_bytes += 31 * 2048;
+       }},
+      {Rule::kBackend, "bulk copies on a T4",
+       [](Diamond& d) {
+         d.program.target = "t4";
+         d.program.launch.products = abi::Products::kFloat32;
+       }},
+      {Rule::kProducts, "tensor cores on a T4",
+       [](Diamond& d) {
+         d.program.target = "t4";
+         d.program.launch.stream_backend = abi::StreamBackend::kPlain;
+       }},
+      {Rule::kProducts, "a way to multiply that is not in the table",
+       [](Diamond& d) { d.program.launch.products = static_cast<abi::Products>(200); }},
+      {Rule::kProducts, "a protocol that is not in the table",
+       [](Diamond& d) { d.program.launch.sync_protocol = static_cast<abi::SyncProtocol>(200); }},
       {Rule::kTokens, "tokens per launch other than the schedule says",
        [](Diamond& d) { d.program.launch.tokens_per_launch = 2; }},
   };
@@ -264,9 +282,18 @@ TEST_CASE("each case is rejected by its rule and by no other") {
 TEST_CASE("rules about products: the ring must hold a tile, weights are read-only") {
   Diamond small_stage;
   const TaskId product = add_product(small_stage);
-  small_stage.program.launch.stage_bytes = 896;
+  small_stage.program.launch.stage_bytes -= 128;
   small_stage.program.launch.smem_bytes -= 2 * 128;
   CHECK(broken_rules(small_stage.program) == std::set<Rule>{Rule::kRing});
+
+  Diamond small_area;
+  add_product(small_area);
+  small_area.program.launch.activation_bytes -= 768 + 128;
+  small_area.program.launch.smem_bytes -= 768 + 128;
+  CHECK(broken_rules(small_area.program) == std::set<Rule>{Rule::kActivationArea});
+  small_area.program.launch.activation_bytes += 128;  // its neighbour: 64 columns of float32 and no byte more
+  small_area.program.launch.smem_bytes += 128;
+  CHECK(broken_rules(small_area.program).empty());
 
   Diamond written_weight;
   add_product(written_weight);
@@ -309,7 +336,8 @@ TEST_CASE("rules about caches: their context, their spans, the past, and that th
 TEST_CASE("every rule has a case that fails without it") {
   // Rules that the tests above and below cover outside the table of cases, and arch.instruction, which no row of
   // today's opcode.def can break: every instruction runs on every target.
-  std::set<Rule> covered = {Rule::kBufferKv, Rule::kSpan, Rule::kReadOnly, Rule::kOutput, Rule::kBounds, Rule::kArch};
+  std::set<Rule> covered = {Rule::kBufferKv, Rule::kSpan, Rule::kReadOnly,      Rule::kOutput,
+                            Rule::kBounds,   Rule::kArch, Rule::kActivationArea};
   for (const Case& test : cases()) covered.insert(test.rule);
   for (const abi::RuleInfo& rule : abi::kRules) {
     INFO(rule.id);
