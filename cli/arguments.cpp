@@ -84,8 +84,9 @@ void add_schedule(CLI::App& app, ScheduleOptions& options) {
       ->type_name("FORMAT");
   app.add_option("--kv-dtype", options.kv_dtype, "what the KV caches hold: f32 (default), f16 or bf16")
       ->type_name("DTYPE");
-  app.add_option("--schedule", options.schedule_file, "knobs as JSON; those left out keep their defaults")
-      ->type_name("FILE");
+  app.add_option("--schedule", options.schedule_file,
+                 "knobs as JSON, a file or the text itself; those left out keep their defaults")
+      ->type_name("FILE|JSON");
   app.add_option("--set", options.sets, "one knob, as in pipelining_depth=8; repeatable; after --schedule")
       ->type_name("KNOB=VALUE")
       ->allow_extra_args(false);
@@ -195,6 +196,36 @@ Action declare_inspect(CLI::App& app) {
   return [options](Output& output) { return inspect(*options, output); };
 }
 
+Action declare_bench(CLI::App& app) {
+  auto options = std::make_shared<BenchOptions>();
+  add_source(app, "MODEL", options->model, "a checkpoint's directory, or a built-in model");
+  app.add_option("--positions", options->positions, "positions to measure at, as in 0,2047 (default 0)")
+      ->type_name("LIST");
+  add_integer(app, "--rounds", options->rounds, 1, "rounds that every contender is timed in (default 200)");
+  add_integer(app, "--checked", options->checked, 1, "positions compared with the oracle before (default 8)");
+  app.add_option("--seed", options->seed, "seed of tokens, histories and the bootstrap (default 1)")
+      ->check(integer(0, UINT64_MAX))
+      ->type_name("N");
+  app.add_flag("--no-rivals", options->no_rivals, "measure the megakernel alone");
+  app.add_flag("--samples", options->samples, "with --json: every round's time, too");
+  app.add_option("--svg", options->svg_file, "write a bar chart here")->type_name("FILE");
+  add_schedule(app, options->schedule);
+  add_run(app, options->run, false);
+  return [options](Output& output) { return bench(*options, output); };
+}
+
+Action declare_trace(CLI::App& app) {
+  auto options = std::make_shared<TraceOptions>();
+  add_source(app, "MODEL", options->model, "a checkpoint's directory, or a built-in model");
+  add_integer(app, "--position", options->position, 0, "position of the pass (default 0)");
+  add_integer(app, "--runs", options->runs, 1, "traced launches; the median one is reported (default 21)");
+  app.add_option("--perfetto", options->perfetto_file, "write events for ui.perfetto.dev here")->type_name("FILE");
+  app.add_option("--svg", options->svg_file, "write a timeline, a row an SM, here")->type_name("FILE");
+  add_schedule(app, options->schedule);
+  add_run(app, options->run, false);
+  return [options](Output& output) { return trace(*options, output); };
+}
+
 struct Verb {
   const char* name;
   const char* doc;
@@ -221,6 +252,10 @@ constexpr Verb kVerbs[] = {
      declare_propose},
     {"inspect", "A program in words: levels, tasks, bytes, critical path", "amk inspect toy-2l --level 3",
      declare_inspect},
+    {"bench", "The megakernel against cuBLAS and the memory's limit, on this machine's GPU",
+     "amk bench synthetic:llama-3.2-1b --positions 0,2047 --svg bench.svg", declare_bench},
+    {"trace", "Where a pass's time goes, task by task, on this machine's GPU",
+     "amk trace synthetic:llama-3.2-1b --svg trace.svg --perfetto trace.json", declare_trace},
 };
 
 // ---- parsing --------------------------------------------------------------------------------------------------------

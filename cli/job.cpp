@@ -57,8 +57,12 @@ Status apply_set(schedule::ScheduleConfig& config, const std::string& set) {
 Result<schedule::ScheduleConfig> read_config(const ScheduleOptions& options) {
   schedule::ScheduleConfig config;
   if (!options.schedule_file.empty()) {
-    AMK_ASSIGN_OR_RETURN(const std::string text, read_file(options.schedule_file, kScheduleBytesMax));
-    AMK_ASSIGN_OR_RETURN(config, schedule::config_from_json(text, options.schedule_file));
+    const bool is_text = options.schedule_file.starts_with('{');
+    std::string text = options.schedule_file;
+    if (!is_text) {
+      AMK_ASSIGN_OR_RETURN(text, read_file(options.schedule_file, kScheduleBytesMax));
+    }
+    AMK_ASSIGN_OR_RETURN(config, schedule::config_from_json(text, is_text ? "--schedule" : options.schedule_file));
   }
   for (const std::string& set : options.sets) AMK_TRY(apply_set(config, set));
   return config;
@@ -118,6 +122,15 @@ Status check_device(const std::string& device) {
   return Error{ErrorCode::kUsage,
                fmt::format("expected one of {}, found '{}'{}", join(kDevices), device, did_you_mean(device, kDevices)),
                "--device", ""};
+}
+
+Result<vm::cuda::Device> open_gpu() {
+  Result<vm::cuda::Device> device = vm::cuda::Device::open();
+  if (device.ok()) return device;
+  Error error = device.error();
+  error.message = "expected a GPU to measure on, found none: " + error.message;
+  if (error.hint.empty()) error.hint = "amk doctor says what this machine has; amk eval works without a GPU";
+  return error;
 }
 
 Result<Job> prepare(const std::string& model, const ScheduleOptions& options) {

@@ -12,6 +12,7 @@
 #include "schedule/program.h"
 #include "schedule/schedule_config.h"
 #include "validator/validator.h"
+#include "vm/cuda/driver.h"
 
 namespace amk::cli {
 
@@ -27,6 +28,9 @@ struct Job {
 
 /// kUsage for unknown targets and knobs; otherwise as Checkpoint::open().
 Result<Job> prepare(const std::string& model, const ScheduleOptions& options);
+
+/// This machine's first GPU. kUnsupported, with what to do, where there is none.
+Result<vm::cuda::Device> open_gpu();
 
 /// The program of a job, not yet validated.
 Result<schedule::Program> lower(const Job& job);

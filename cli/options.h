@@ -12,7 +12,7 @@ namespace amk::cli {
 struct ScheduleOptions {
   std::string gpu;                ///< --gpu: a target, or "auto"
   uint32_t context = 0;           ///< --context: positions; 0: the model's default
-  std::string schedule_file;      ///< --schedule: knobs as JSON
+  std::string schedule_file;      ///< --schedule: knobs as JSON, a file or the text itself
   std::vector<std::string> sets;  ///< --set: "knob=value", after the file, in order
   std::string rope_frequencies;   ///< --rope-frequencies: "float32" or "stored"
   std::string weights;            ///< --weights: "stored", or what they are quantised to: "int8", "int4:64"
@@ -78,6 +78,29 @@ struct ProposeOptions {
   ScheduleOptions schedule;
   RunOptions run;
   uint32_t position = 0;
+};
+
+struct BenchOptions {
+  std::string model;
+  ScheduleOptions schedule;
+  RunOptions run;
+  std::string positions = "0";  ///< numbers with commas between them
+  uint32_t rounds = 200;
+  uint32_t checked = 8;  ///< positions compared with the oracle
+  uint64_t seed = 1;
+  bool no_rivals = false;
+  bool samples = false;  ///< every round's time in the document
+  std::string svg_file;  ///< empty: none
+};
+
+struct TraceOptions {
+  std::string model;
+  ScheduleOptions schedule;
+  RunOptions run;
+  uint32_t position = 0;
+  uint32_t runs = 21;
+  std::string perfetto_file;  ///< empty: none
+  std::string svg_file;       ///< empty: none
 };
 
 struct InspectOptions {

@@ -14,6 +14,8 @@ Result<Exit> eval(const EvalOptions& options, Output& output);
 Result<Exit> generate(const GenerateOptions& options, Output& output);
 Result<Exit> validate(const ValidateOptions& options, Output& output);
 Result<Exit> propose(const ProposeOptions& options, Output& output);
+Result<Exit> bench(const BenchOptions& options, Output& output);
+Result<Exit> trace(const TraceOptions& options, Output& output);
 Result<Exit> inspect(const InspectOptions& options, Output& output);
 
 }  // namespace amk::cli

@@ -6,7 +6,8 @@ using namespace amk::test;
 
 namespace {
 
-const std::vector<std::string> kVerbs = {"doctor", "compile", "eval", "generate", "validate", "propose", "inspect"};
+const std::vector<std::string> kVerbs = {"doctor",  "compile", "eval",  "generate", "validate",
+                                         "propose", "inspect", "bench", "trace"};
 
 bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 

@@ -17,8 +17,8 @@ bool belongs(const std::string& name) {
   const fs::path path(name);
   const bool device = path.extension() == ".cuh" || path.extension() == ".cu";
   if (name.starts_with("abi/")) return path.extension() == ".h" || path.extension() == ".def";
-  if (name.starts_with("instructions/")) return path.extension() == ".cuh";
-  return name == "vm/cuda/records.h" || (name.starts_with("vm/cuda/") && device);
+  if (name.starts_with("instructions/")) return path.extension() == ".cuh" || name == "instructions/device/records.h";
+  return name.starts_with("vm/cuda/") && device;
 }
 
 }  // namespace

@@ -1,0 +1,54 @@
+#include "eval/trace_json.h"
+
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "support/golden_file.h"
+#include "support/lowered.h"
+#include "support/traced.h"
+
+using namespace amk;
+using Json = nlohmann::ordered_json;
+
+TEST_CASE("Perfetto gets a track an SM, a slice a task and its phases within") {
+  const test::TracedMini mini = test::traced_mini();
+  const Result<eval::Timeline> timeline = eval::timeline_of(mini.pass());
+  REQUIRE(timeline.ok());
+  CHECK(test::is_golden("tests/golden/trace/mini.perfetto.json", eval::trace_to_perfetto(mini.pass(), *timeline)));
+}
+
+TEST_CASE("phases of a slice fill it") {
+  const test::LoweredModel model = test::open_model("toy");
+  const schedule::Program program = test::lower(model);
+  const test::MadeUpTrace trace(program);
+  const Result<eval::Timeline> timeline = eval::timeline_of(trace.pass());
+  REQUIRE(timeline.ok());
+  const Json events = Json::parse(eval::trace_to_perfetto(trace.pass(), *timeline))["traceEvents"];
+  double tasks = 0;
+  double phases = 0;
+  size_t count = 0;
+  for (const Json& event : events) {
+    if (event["ph"] != "X") continue;
+    CHECK(event["dur"] >= 0);
+    (event["cat"] == "task" ? tasks : phases) += event["dur"].get<double>();
+    if (event["cat"] == "task") ++count;
+  }
+  CHECK(count == program.tasks.size());
+  CHECK(tasks == doctest::Approx(phases));
+}
+
+TEST_CASE("the summary's JSON holds every operation and level, and no floor where none is known") {
+  const test::LoweredModel model = test::open_model("toy-2l");
+  const schedule::Program program = test::lower(model);
+  const test::MadeUpTrace trace(program);
+  const Result<eval::Timeline> timeline = eval::timeline_of(trace.pass());
+  REQUIRE(timeline.ok());
+  const eval::TraceSummary summary = eval::summarize_trace(trace.pass(), *timeline, 0);
+  const Json json = Json::parse(eval::trace_summary_to_json(summary));
+  CHECK(json["operations"].size() == summary.operations.size());
+  CHECK(json["levels"].size() == 14);
+  CHECK(json["levels"][13]["level"] == 13);
+  CHECK(json["floor_us"].is_null());
+  CHECK(json["bottleneck"] == eval::bottleneck_name(summary.bottleneck()));
+}
