@@ -137,10 +137,9 @@ Result<Runner> choose_runner(const RunOptions& options, const ScheduleOptions& s
     loading.ordinal = gpu.ordinal;
     return Runner{eval::gpu_machines(probe->worker, loading), {}};
   }
-  const std::string why = probe->gpus.empty()
-                              ? probe->problem
-                              : fmt::format("the program is for {}, this machine's GPU is {}", target,
-                                            probe->gpus.front().name);
+  const std::string why = probe->gpus.empty() ? probe->problem
+                                              : fmt::format("the program is for {}, this machine's GPU is {}", target,
+                                                            probe->gpus.front().name);
   if (needed) {
     return Error{ErrorCode::kUnsupported, fmt::format("expected a GPU that can run the program, found none: {}", why),
                  "--device", "leave --device out: the CPU verifies the program, and its latency is predicted"};
@@ -157,8 +156,7 @@ Result<Job> prepare(const std::string& model, const ScheduleOptions& options) {
   AMK_ASSIGN_OR_RETURN(const abi::TargetInfo* target, choose_target(options.gpu, notes, probe));
   AMK_ASSIGN_OR_RETURN(model::Checkpoint checkpoint, model::Checkpoint::open(model, open_options));
   const uint32_t context = options.context != 0 ? options.context : schedule::default_context(checkpoint.config());
-  return Job{std::move(checkpoint), target, std::move(config), context, kv_dtype, std::move(notes),
-             std::move(probe)};
+  return Job{std::move(checkpoint), target, std::move(config), context, kv_dtype, std::move(notes), std::move(probe)};
 }
 
 Result<schedule::Program> lower(const Job& job) {

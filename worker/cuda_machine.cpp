@@ -15,8 +15,8 @@ using vm::cuda::Device;
 using vm::cuda::Event;
 
 ipc::Fault fault_of(const vm::cuda::Fault& fault) {
-  return {fault.report.task,  fault.label,           fault.report.sm,
-          fault.report.counter, fault.report.value, fault.report.threshold,
+  return {fault.report.task,           fault.label,        fault.report.sm,
+          fault.report.counter,        fault.report.value, fault.report.threshold,
           fault.report.waited_us / 1e3};
 }
 
@@ -118,7 +118,7 @@ class CudaMachine final : public eval::Machine {
 
   void set_report() {
     const vm::cuda::KernelResources& found = vm_->resources();
-    report_ = {found.registers,    found.local_bytes,    found.static_smem,    found.blocks_per_sm,
+    report_ = {found.registers,     found.local_bytes,    found.static_smem,    found.blocks_per_sm,
                vm_->device_bytes(), vm_->build_seconds(), vm_->upload_seconds()};
   }
 

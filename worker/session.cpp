@@ -41,9 +41,9 @@ std::string base64_of(const std::vector<T>& values) {
 }
 
 Json to_json(const eval::LoadReport& report) {
-  return {{"registers", report.registers},       {"local_bytes", report.local_bytes},
-          {"static_smem", report.static_smem},   {"blocks_per_sm", report.blocks_per_sm},
-          {"device_bytes", report.device_bytes}, {"build_seconds", report.build_seconds},
+  return {{"registers", report.registers},          {"local_bytes", report.local_bytes},
+          {"static_smem", report.static_smem},      {"blocks_per_sm", report.blocks_per_sm},
+          {"device_bytes", report.device_bytes},    {"build_seconds", report.build_seconds},
           {"upload_seconds", report.upload_seconds}};
 }
 
@@ -121,7 +121,8 @@ class Session {
                                     params.at("repeats").get<uint32_t>(), params.at("warmup").get<uint32_t>()};
     const uint64_t launches = request.positions.size() * (uint64_t{request.repeats} + request.warmup);
     if (request.repeats == 0 || launches > kLaunchesMax) {
-      return Error{ErrorCode::kUsage, fmt::format("expected 1 to {} launches, found {}", kLaunchesMax, launches), "", ""};
+      return Error{ErrorCode::kUsage, fmt::format("expected 1 to {} launches, found {}", kLaunchesMax, launches), "",
+                   ""};
     }
     AMK_ASSIGN_OR_RETURN(const eval::Times times, machine->time(request));
     return Json{{"microseconds", times}};

@@ -77,8 +77,7 @@ Result<Exit> compile(const CompileOptions& options, Output& output) {
   AMK_TRY(check_device(options.run.device));
   AMK_ASSIGN_OR_RETURN(const Job job, prepare(options.model, options.schedule));
   if (!options.dump_passes.empty()) AMK_TRY(make_directory(options.dump_passes));
-  AMK_ASSIGN_OR_RETURN(const Runner runner,
-                       choose_runner(options.run, options.schedule, job.target->name, job.probe));
+  AMK_ASSIGN_OR_RETURN(const Runner runner, choose_runner(options.run, options.schedule, job.target->name, job.probe));
   ThreadPool pool(options.run.threads);
   Progress progress(output);
   PassWriter passes(options.dump_passes);

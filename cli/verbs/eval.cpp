@@ -57,8 +57,7 @@ Result<Exit> eval(const EvalOptions& options, Output& output) {
   if (!options.perplexity_file.empty()) {
     AMK_ASSIGN_OR_RETURN(ids, read_tokens(options.perplexity_file, job));
   }
-  AMK_ASSIGN_OR_RETURN(const Runner runner,
-                       choose_runner(options.run, options.schedule, job.target->name, job.probe));
+  AMK_ASSIGN_OR_RETURN(const Runner runner, choose_runner(options.run, options.schedule, job.target->name, job.probe));
   ThreadPool pool(options.run.threads);
   Progress progress(output);
   amk::eval::EvaluateRequest request{&job.checkpoint,   job.target,   job.config, job.context,
@@ -76,9 +75,8 @@ Result<Exit> eval(const EvalOptions& options, Output& output) {
   std::optional<amk::eval::PerplexityPair> perplexity;
   // A machine that broke has said so in the verdict.
   if (!ids.empty() && evaluation.program && !verdict.run_failed) {
-    AMK_ASSIGN_OR_RETURN(perplexity,
-                         compare_perplexity(*evaluation.machine, *evaluation.program, job.checkpoint, ids,
-                                            verdict.tolerance, pool, request.progress));
+    AMK_ASSIGN_OR_RETURN(perplexity, compare_perplexity(*evaluation.machine, *evaluation.program, job.checkpoint, ids,
+                                                        verdict.tolerance, pool, request.progress));
     if (!perplexity->agrees) verdict.notes.emplace_back("the program's perplexity is not the oracle's");
     good = good && perplexity->agrees;
   }

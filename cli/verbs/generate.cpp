@@ -52,7 +52,8 @@ Result<std::optional<Writer>> open_writer(const GenerateOptions& options, eval::
   const validator::Validation validation = validator::validate(std::move(program));
   verdict = eval::verdict_of(validation);
   if (!validation.validated) return std::optional<Writer>();
-  return std::optional<Writer>({std::move(job.checkpoint), *validation.validated, {}, std::move(job.notes), std::move(job.probe)});
+  return std::optional<Writer>(
+      {std::move(job.checkpoint), *validation.validated, {}, std::move(job.notes), std::move(job.probe)});
 }
 
 /// The model's tokenizer where it has one. One that is not modelled matters only where text must become tokens.

@@ -1,9 +1,9 @@
 // A bundle: a compiled, verified program as a directory that can be run later and elsewhere.
 //
-// <out>/<model>.<gpu>.amk/ holds program.json (the IR), config.json (the schedule), verdict.json, report.md, where there
-// was an NVRTC kernel.cubin (the megakernel), and manifest.json (versions, hashes of those files and of the model's files, where the weights are). Weights stay where
-// they are. Opening checks every hash: a bundle that was changed, or whose weights were, is refused. The program is
-// validated anew, so a bundle is never trusted.
+// <out>/<model>.<gpu>.amk/ holds program.json (the IR), config.json (the schedule), verdict.json, report.md,
+// kernel.cubin (the megakernel, where there was an NVRTC) and manifest.json (versions, hashes of those files and of the
+// model's files, where the weights are). Weights stay where they are. Opening checks every hash: a bundle that was
+// changed, or whose weights were, is refused. The program is validated anew, so a bundle is never trusted.
 #pragma once
 
 #include <filesystem>

@@ -81,8 +81,7 @@ class Comparison {
 
   /// The first positions, one after another.
   Status compare_first(Oracle& oracle) {
-    const std::vector<uint32_t> tokens =
-        random_tokens(config_, std::min(request_.positions, context_), request_.seed);
+    const std::vector<uint32_t> tokens = random_tokens(config_, std::min(request_.positions, context_), request_.seed);
     AMK_TRY(machine_.reset());
     AMK_ASSIGN_OR_RETURN(const Run found, feed(tokens, "running"));
     AMK_TRY(machine_.reset());
@@ -176,8 +175,8 @@ class Comparison {
     verdict_.compared_positions += static_cast<uint32_t>(found.chosen.size());
     if (close) return;
     all_close_ = false;
-    verdict_.notes.push_back(fmt::format("expected logits within {:.3g} of the oracle's, found a difference of {:.3g}{}",
-                                         tolerance, difference, where));
+    verdict_.notes.push_back(fmt::format(
+        "expected logits within {:.3g} of the oracle's, found a difference of {:.3g}{}", tolerance, difference, where));
   }
 
   void conclude() {

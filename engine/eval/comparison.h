@@ -7,8 +7,8 @@
 
 namespace amk::eval {
 
-/// Sets correct, max_abs_err, tolerance, top1_agreement, compared_positions, repeatable and notes. What is compared, see
-/// evaluate.h; what of it was left out, or cut short, is a note. Errors are the machine's or the oracle's; the fields
+/// Sets correct, max_abs_err, tolerance, top1_agreement, compared_positions, repeatable and notes. evaluate.h says what
+/// is compared; what of it was left out, or cut short, is a note. Errors are the machine's or the oracle's; the fields
 /// then say what was found before.
 Status check_correctness(const EvaluateRequest& request, const schedule::Program& program, Machine& machine,
                          ThreadPool& pool, Verdict& verdict);

@@ -30,8 +30,7 @@ void predict_latency(const EvaluateRequest& request, const schedule::Program& pr
 }
 
 Status measure_latency(Machine& machine, Verdict& verdict) {
-  AMK_ASSIGN_OR_RETURN(const Times times,
-                       machine.time({{verdict.latency_position}, kTimedLaunches, kWarmupLaunches}));
+  AMK_ASSIGN_OR_RETURN(const Times times, machine.time({{verdict.latency_position}, kTimedLaunches, kWarmupLaunches}));
   verdict.latency_us = median(times.front());
   verdict.latency_kind = LatencyKind::kMeasuredGpu;
   verdict.notes.push_back(fmt::format("verified and measured on {}: the median of {} launches of one pass",

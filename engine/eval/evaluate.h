@@ -43,8 +43,8 @@ struct Evaluation {
 };
 
 /// kUsage and kUnsupported as lower(); kBadInput where weights cannot be bound. An invalid or incorrect program is no
-/// error: the verdict says it. Nor is a machine that breaks while it runs: the verdict is not correct, and its notes and
-/// its fault say why. kUnsupported, kIo, kInternal as the factory where the program cannot be loaded.
+/// error: the verdict says it. Nor is a machine that breaks while it runs: the verdict is not correct, and its notes
+/// and its fault say why. Where the program cannot be loaded, the error is the factory's.
 Result<Evaluation> evaluate(const EvaluateRequest& request, ThreadPool& pool);
 
 /// The validator's part of a verdict.

@@ -58,8 +58,8 @@ struct Generation {
   [[nodiscard]] double tokens_per_second() const;
 };
 
-/// kUsage: an empty or too long prompt, a token outside the vocabulary, bad sampling. kInternal: the machine broke on the
-/// way; on_token has had what was chosen before. Where nothing but the greedy choice is wanted, a GPU's tokens come
+/// kUsage: an empty or too long prompt, a token outside the vocabulary, bad sampling. kInternal: the machine broke on
+/// the way; on_token has had what was chosen before. Where nothing but greedy choices is wanted, a GPU's tokens come
 /// several at a time.
 Result<Generation> generate(const GenerateRequest& request, ThreadPool& pool);
 

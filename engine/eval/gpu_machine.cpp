@@ -64,9 +64,9 @@ Json model_of(const model::Checkpoint& checkpoint) {
 }
 
 LoadReport report_of(const Json& reply) {
-  return {reply.at("registers").get<uint32_t>(),     reply.at("local_bytes").get<uint32_t>(),
-          reply.at("static_smem").get<uint32_t>(),   reply.at("blocks_per_sm").get<uint32_t>(),
-          reply.at("device_bytes").get<uint64_t>(),  reply.at("build_seconds").get<double>(),
+  return {reply.at("registers").get<uint32_t>(),    reply.at("local_bytes").get<uint32_t>(),
+          reply.at("static_smem").get<uint32_t>(),  reply.at("blocks_per_sm").get<uint32_t>(),
+          reply.at("device_bytes").get<uint64_t>(), reply.at("build_seconds").get<double>(),
           reply.at("upload_seconds").get<double>()};
 }
 
@@ -86,9 +86,7 @@ Result<std::vector<T>> values_of(const std::string& text, size_t count) {
 class GpuMachine final : public Machine {
  public:
   GpuMachine(std::shared_ptr<ipc::WorkerClient> worker, const schedule::Program& program, const GpuOptions& options)
-      : worker_(std::move(worker)),
-        options_(options),
-        tokens_per_launch_(program.launch.tokens_per_launch) {
+      : worker_(std::move(worker)), options_(options), tokens_per_launch_(program.launch.tokens_per_launch) {
     for (const schedule::Buffer& buffer : program.buffers) {
       if (buffer.kind == abi::BufferKind::kKvCache) history_row_ += buffer.shape.extent[0] * buffer.shape.extent[2];
     }
@@ -170,8 +168,7 @@ class GpuMachine final : public Machine {
 
   Result<Times> time(const TimeRequest& request) override {
     const uint64_t launches = request.positions.size() * (uint64_t{request.repeats} + request.warmup);
-    const Json json = {
-        {"positions", request.positions}, {"repeats", request.repeats}, {"warmup", request.warmup}};
+    const Json json = {{"positions", request.positions}, {"repeats", request.repeats}, {"warmup", request.warmup}};
     AMK_ASSIGN_OR_RETURN(const Json reply, call("time", json, kernel_deadline() + launches * kPassPatience));
     position_ = 0;
     Times times;
@@ -224,9 +221,10 @@ class GpuMachine final : public Machine {
     if (reply) return reply;
     fault_ = worker_->fault();
     const bool lives = worker_->end() == ipc::CallEnd::kError || worker_->end() == ipc::CallEnd::kNotSent;
-    // What is not a refusal of the request itself is the end of the device's context.
-    if (!lives || reply.error().code == ErrorCode::kInternal) return broken(reply.error());
-    return reply.error();
+    if (lives && reply.error().code != ErrorCode::kInternal) return reply.error();
+    // What is no refusal of the request itself is the end of the device's context, and of the process that has it.
+    worker_->stop();
+    return broken(reply.error());
   }
 
   const Error& broken(Error error) { return broken_.emplace(std::move(error)); }

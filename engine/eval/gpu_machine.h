@@ -1,7 +1,7 @@
 // A program on a GPU, run by a worker process: the calls of a Machine as frames (ipc/protocol.h).
 //
 // Owns what is loaded there, not the worker. A launch that does not end, a worker that crashes or hangs: the call is an
-// Error, and so is every later one; the worker may serve another machine afterwards.
+// Error, and so is every later one; the worker's process is ended, and its client starts another for the next machine.
 #pragma once
 
 #include <chrono>
@@ -28,8 +28,8 @@ inline constexpr std::chrono::milliseconds kPassPatience{100};
 /// What a reply may take beyond the launches it is about.
 inline constexpr std::chrono::milliseconds kReplyPatience{3000};
 
-/// Sends `program` to the worker, which validates it anew and uploads the checkpoint's weights. Errors are the worker's:
-/// kUnsupported where its GPU is not what the program was compiled for, kIo where memory runs out.
+/// Sends `program` to the worker, which validates it anew and uploads the checkpoint's weights. Errors are the
+/// worker's: kUnsupported where its GPU is not what the program was compiled for, kIo where memory runs out.
 Result<std::unique_ptr<Machine>> load_gpu_machine(std::shared_ptr<ipc::WorkerClient> worker,
                                                   const validator::ValidatedProgram& program,
                                                   const model::Checkpoint& checkpoint, const GpuOptions& options = {});

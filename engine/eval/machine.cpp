@@ -55,8 +55,8 @@ class CpuMachine final : public Machine {
 
  private:
   static Error no(const char* what) {
-    return {ErrorCode::kUnsupported, fmt::format("expected a GPU, found the reference VM, which has no {}", what), "cpu",
-            ""};
+    return {ErrorCode::kUnsupported, fmt::format("expected a GPU, found the reference VM, which has no {}", what),
+            "cpu", ""};
   }
 
   vm::ReferenceVm machine_;
@@ -73,8 +73,7 @@ class CpuMachine final : public Machine {
 Result<std::unique_ptr<Machine>> make_cpu_machine(const validator::ValidatedProgram& program,
                                                   const model::Checkpoint& checkpoint, ThreadPool& pool) {
   AMK_ASSIGN_OR_RETURN(vm::ReferenceVm machine, vm::ReferenceVm::create(program, checkpoint, pool));
-  return std::unique_ptr<Machine>(std::make_unique<CpuMachine>(
-      std::move(machine), program.program()));
+  return std::unique_ptr<Machine>(std::make_unique<CpuMachine>(std::move(machine), program.program()));
 }
 
 Result<std::unique_ptr<Machine>> make_machine(const MachineFactory& factory, const validator::ValidatedProgram& program,

@@ -29,8 +29,8 @@ using Times = std::vector<std::vector<double>>;  ///< microseconds, [positions][
 
 /// When each task of the last launch did what.
 struct Trace {
-  std::vector<uint32_t> tasks;        ///< id by place; queue after queue
-  std::vector<uint32_t> queue_begin;  ///< [queues + 1] into tasks
+  std::vector<uint32_t> tasks;               ///< id by place; queue after queue
+  std::vector<uint32_t> queue_begin;         ///< [queues + 1] into tasks
   std::vector<device::TraceRecord> records;  ///< [passes][tasks]
 };
 
@@ -58,12 +58,12 @@ class Machine {
   /// `count` passes, each fed by the one before, in as few launches as the program allows; their choices. kUsage as
   /// step().
   virtual Result<std::vector<uint32_t>> decode(uint32_t token, uint32_t count) = 0;
-  virtual Result<std::vector<float>> logits() = 0;             ///< float32[vocab] of the last pass
-  [[nodiscard]] virtual uint32_t next_token() const = 0;       ///< greedy choice of the last pass
-  [[nodiscard]] virtual uint32_t position() const = 0;         ///< positions filled so far
-  [[nodiscard]] virtual uint64_t vocab() const = 0;            ///< tokens that step() takes
+  virtual Result<std::vector<float>> logits() = 0;        ///< float32[vocab] of the last pass
+  [[nodiscard]] virtual uint32_t next_token() const = 0;  ///< greedy choice of the last pass
+  [[nodiscard]] virtual uint32_t position() const = 0;    ///< positions filled so far
+  [[nodiscard]] virtual uint64_t vocab() const = 0;       ///< tokens that step() takes
   [[nodiscard]] virtual uint32_t tokens_per_launch() const = 0;
-  virtual Status reset() = 0;                                  ///< forgets every position
+  virtual Status reset() = 0;  ///< forgets every position
   /// Fills positions [0, position) with the values of eval/history.h, and goes on from there.
   virtual Status set_history(uint64_t seed, uint32_t position) = 0;
 

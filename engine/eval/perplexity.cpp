@@ -69,8 +69,8 @@ Result<PerplexityPair> compare_perplexity(Machine& machine, const validator::Val
                                           double tolerance, ThreadPool& pool, const Progress& progress) {
   AMK_ASSERT(ids.size() >= 2, "a token is predicted from the one before it");
   AMK_ASSIGN_OR_RETURN(const double ours, machine_nll(machine, ids, progress));
-  AMK_ASSIGN_OR_RETURN(Oracle oracle, Oracle::create(checkpoint, program->meta.context, pool,
-                                                     schedule::kv_dtype(program.program())));
+  AMK_ASSIGN_OR_RETURN(Oracle oracle,
+                       Oracle::create(checkpoint, program->meta.context, pool, schedule::kv_dtype(program.program())));
   AMK_ASSIGN_OR_RETURN(const double theirs, oracle_nll(oracle, ids, checkpoint.config().vocab_size, progress));
   const double predictions = static_cast<double>(ids.size() - 1);
   // A logit moved by e moves a log-likelihood by at most 2 e (log-sum-exp moves by at most e).

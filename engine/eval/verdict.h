@@ -37,8 +37,8 @@ struct Verdict {
   uint64_t tasks = 0;
   uint64_t weight_bytes = 0;
   std::string model;
-  std::string gpu;     ///< the target the program is for
-  std::string device;  ///< what the output was computed on: "cpu", or a GPU's name
+  std::string gpu;                  ///< the target the program is for
+  std::string device;               ///< what the output was computed on: "cpu", or a GPU's name
   bool run_failed = false;          ///< the machine broke; a note says how
   std::optional<ipc::Fault> fault;  ///< the wait that did not end, where a launch failed
   std::vector<std::string> notes;

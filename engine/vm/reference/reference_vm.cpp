@@ -67,8 +67,8 @@ Status ReferenceVm::set_history(const std::function<float(uint32_t layer, bool v
                                 uint32_t position) {
   if (position > impl_->program->context()) {
     return Error{ErrorCode::kUsage,
-                 fmt::format("expected at most {} positions, the program's context, found {}", impl_->program->context(),
-                             position),
+                 fmt::format("expected at most {} positions, the program's context, found {}",
+                             impl_->program->context(), position),
                  "", "compile for a longer context"};
   }
   impl_->program->set_history(draw, position);
