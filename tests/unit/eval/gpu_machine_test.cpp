@@ -166,6 +166,18 @@ TEST_CASE("a load that is refused is the worker's error, and the worker lives") 
   CHECK(bench.worker->generation() == 1);
 }
 
+TEST_CASE("the real worker takes no sabotage unless it was started for tests") {
+  Bench bench("");
+  auto client = ipc::WorkerClient::start({{AMK_WORKER_PROGRAM}});
+  REQUIRE(client.ok());
+  bench.worker = std::make_shared<ipc::WorkerClient>(std::move(client).value());
+  eval::GpuOptions options;
+  options.sabotage = {{"silent_task", 3}};
+  CHECK(bench.load(options).error().code == ErrorCode::kUsage);
+  // Where there is no GPU it says so; the program was read and validated before.
+  if (const auto loaded = bench.load(); !loaded) CHECK(loaded.error().code == ErrorCode::kUnsupported);
+}
+
 TEST_CASE("generation on a machine behind the worker writes what the CPU writes, several tokens at a time or one") {
   for (const uint32_t tokens : {1U, 7U}) {
     Bench bench("", launches_of(tokens));
