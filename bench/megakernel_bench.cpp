@@ -7,12 +7,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "eval/logits.h"
 #include "eval/oracle.h"
 #include "eval/tolerance.h"
+#include "model/quantise.h"
 #include "schedule/lowering.h"
 #include "schedule/schedule_config_json.h"
 #include "schedule/target.h"
@@ -29,6 +31,13 @@ struct Arguments {
   std::vector<uint32_t> positions;
 };
 
+/// The caches' type: $AMK_BENCH_KV, f32 where it is not set.
+abi::Dtype kv_dtype() {
+  const char* text = std::getenv("AMK_BENCH_KV");
+  const std::string name = text == nullptr ? "f32" : text;
+  return name == "bf16" ? abi::Dtype::kBf16 : name == "f16" ? abi::Dtype::kF16 : abi::Dtype::kF32;
+}
+
 /// What the oracle says of the first positions.
 struct Truth {
   std::vector<uint32_t> tokens;
@@ -37,7 +46,7 @@ struct Truth {
 
 Result<Truth> truth_of(const model::Checkpoint& checkpoint, const Arguments& arguments, ThreadPool& pool) {
   Truth truth;
-  AMK_ASSIGN_OR_RETURN(eval::Oracle oracle, eval::Oracle::create(checkpoint, arguments.context, pool));
+  AMK_ASSIGN_OR_RETURN(eval::Oracle oracle, eval::Oracle::create(checkpoint, arguments.context, pool, kv_dtype()));
   uint32_t token = 1;
   for (uint32_t i = 0; i < arguments.checked; ++i) {
     truth.tokens.push_back(token);
@@ -81,13 +90,53 @@ Result<double> median_us(vm::cuda::Device& device, vm::cuda::CudaVm& machine, ui
   return times[times.size() / 2];
 }
 
+/// Mean over layers of the microseconds of each phase, by instruction; and of the spread of the finish of a level.
+Status print_trace(const schedule::Program& program, vm::cuda::CudaVm& machine) {
+  AMK_ASSIGN_OR_RETURN(const std::vector<device::TraceRecord> records, machine.trace());
+  struct Level {
+    double wait = 0, stage = 0, work = 0, publish = 0, tasks = 0;
+    uint64_t first_begin = UINT64_MAX, last_begin = 0, first_end = UINT64_MAX, last_end = 0;
+  };
+  std::map<std::string, Level> levels;
+  uint64_t start = UINT64_MAX, stop = 0;
+  for (size_t i = 0; i < records.size(); ++i) {
+    const schedule::Task& task = program.task(TaskId(machine.traced_tasks()[i]));
+    const device::TraceRecord& r = records[i];
+    Level& level = levels[task.label.substr(0, task.label.find('['))];
+    const uint64_t staged = std::max(r.staged, r.ready);
+    level.wait += static_cast<double>(r.ready - r.begin);
+    level.stage += static_cast<double>(staged - r.ready);
+    level.work += static_cast<double>(r.done - staged);
+    level.publish += static_cast<double>(r.published - r.done);
+    level.tasks += 1;
+    level.first_begin = std::min(level.first_begin, r.begin);
+    level.last_begin = std::max(level.last_begin, r.begin);
+    level.first_end = std::min(level.first_end, r.published);
+    level.last_end = std::max(level.last_end, r.published);
+    start = std::min(start, r.begin);
+    stop = std::max(stop, r.published);
+  }
+  fmt::print("  trace: {:.1f} us\n", static_cast<double>(stop - start) / 1e3);
+  for (const char* layer : {"l6.", "head."}) {
+    for (const auto& [name, l] : levels) {
+      if (name.rfind(layer, 0) != 0) continue;
+      const auto at = [&](uint64_t t) { return static_cast<double>(t - start) / 1e3; };
+      fmt::print("    {:16} {:4} tasks: wait {:5.2f} stage {:5.2f} work {:5.2f} publish {:5.2f}; begins {:7.2f}..{:7.2f} ends "
+                 "{:7.2f}..{:7.2f}\n",
+                 name, l.tasks, l.wait / l.tasks / 1e3, l.stage / l.tasks / 1e3, l.work / l.tasks / 1e3,
+                 l.publish / l.tasks / 1e3, at(l.first_begin), at(l.last_begin), at(l.first_end), at(l.last_end));
+    }
+  }
+  return {};
+}
+
 Status run_schedule(const model::Checkpoint& checkpoint, const Arguments& arguments, const std::string& text,
                     const Truth& truth, vm::cuda::Device& device, ThreadPool& pool) {
   AMK_ASSIGN_OR_RETURN(const schedule::ScheduleConfig config, schedule::config_from_json(text, "argument"));
   const schedule::ModelGraph graph = schedule::build_graph(checkpoint);
   const char* name = device.info().sms == 132 ? (device.info().memory_bytes > 100000000000ULL ? "h200" : "h100") : "h100";
   AMK_ASSIGN_OR_RETURN(const abi::TargetInfo* target, schedule::find_target(name));
-  AMK_ASSIGN_OR_RETURN(schedule::Program program, schedule::lower({&graph, target, config, arguments.context}));
+  AMK_ASSIGN_OR_RETURN(schedule::Program program, schedule::lower({&graph, target, config, arguments.context, kv_dtype()}));
   const validator::Validation validation = validator::validate(std::move(program));
   if (!validation.validated) return Error{ErrorCode::kInternal, "expected an accepted program, found a rejected one", "", ""};
   AMK_ASSIGN_OR_RETURN(vm::cuda::CudaVm machine,
@@ -105,13 +154,26 @@ Status run_schedule(const model::Checkpoint& checkpoint, const Arguments& argume
     fmt::print("; @{} {:.1f} us", position, us);
   }
   fmt::print("\n");
+  if (std::getenv("AMK_BENCH_TRACE") != nullptr) {
+    AMK_ASSIGN_OR_RETURN(vm::cuda::CudaVm traced, vm::cuda::CudaVm::create(*validation.validated, checkpoint, device, pool,
+                                                                            {.trace = true, .sabotage = {}}));
+    for (const uint32_t position : {arguments.positions.front()}) {
+      for (int i = 0; i < 5; ++i) AMK_TRY(traced.enqueue(1, position));
+      AMK_TRY(traced.synchronize());
+      AMK_TRY(print_trace(validation.validated->program(), traced));
+    }
+  }
   std::fflush(stdout);
   return {};
 }
 
 Status run(const Arguments& arguments, char** schedules, int count) {
   ThreadPool pool;
-  AMK_ASSIGN_OR_RETURN(const model::Checkpoint checkpoint, model::Checkpoint::open(arguments.model));
+  model::OpenOptions options;
+  if (const char* weights = std::getenv("AMK_BENCH_WEIGHTS")) {
+    AMK_ASSIGN_OR_RETURN(options.weights, model::parse_weight_format(weights));
+  }
+  AMK_ASSIGN_OR_RETURN(const model::Checkpoint checkpoint, model::Checkpoint::open(arguments.model, options));
   AMK_ASSIGN_OR_RETURN(vm::cuda::Device device, vm::cuda::Device::open());
   AMK_ASSIGN_OR_RETURN(const Truth truth, truth_of(checkpoint, arguments, pool));
   for (int i = 0; i < count; ++i) AMK_TRY(run_schedule(checkpoint, arguments, schedules[i], truth, device, pool));

@@ -99,144 +99,190 @@ __device__ __forceinline__ void join_warp(Running& running) {
   }
 }
 
-/// Takes the positions [begin, end) that fall to this warp. `q` is [kHeads][head_dim] in shared memory, scaled.
-__device__ __forceinline__ void take_positions(const Block& block, const float* q, const unsigned char* keys,
-                                               const unsigned char* values, uint32_t begin, uint32_t end,
-                                               Running& running) {
-  const uint32_t group = block.lane / kLanes, lane = block.lane % kLanes;
-  constexpr uint32_t kStep = kWarps * kPositions;
-  const auto column = [&](uint32_t v) { return (v * kLanes + lane) * kVector; };
-  for (uint32_t first = begin + block.warp * kPositions; first < end; first += kUnroll * kStep) {
-    Raw key[kUnroll][kPerLane], value[kUnroll][kPerLane];
+/// Keys and values of a few rounds of positions, as loaded.
+struct Loaded {
+  Raw key[kUnroll][kPerLane];
+  Raw value[kUnroll][kPerLane];
+};
+
+/// Positions that a warp takes at once, and how far its next are.
+inline constexpr uint32_t kStep = kWarps * kPositions;
+
+__device__ __forceinline__ uint32_t column_of(const Block& block, uint32_t v) {
+  return (v * kLanes + block.lane % kLanes) * kVector;
+}
+
+/// Asks for the rounds from `first` on; `first` is this warp's first position.
+__device__ __forceinline__ void load_rounds(const Block& block, const unsigned char* keys, const unsigned char* values,
+                                            uint32_t first, uint32_t end, Loaded& loaded) {
 #pragma unroll
-    for (uint32_t u = 0; u < kUnroll; ++u) {
-      const uint32_t position = first + u * kStep + group;
+  for (uint32_t u = 0; u < kUnroll; ++u) {
+    const uint32_t position = first + u * kStep + block.lane / kLanes;
 #pragma unroll
-      for (uint32_t v = 0; v < kPerLane; ++v) {
-        if (position >= end || column(v) >= kHeadDim) continue;
-        const uint64_t at = (static_cast<uint64_t>(position) * kHeadDim + column(v)) * kKvBytes;
-        key[u][v] = load_raw(keys + at);
-        value[u][v] = load_raw(values + at);
+    for (uint32_t v = 0; v < kPerLane; ++v) {
+      if (position >= end || column_of(block, v) >= kHeadDim) continue;
+      const uint64_t at = (static_cast<uint64_t>(position) * kHeadDim + column_of(block, v)) * kKvBytes;
+      loaded.key[u][v] = load_raw(keys + at);
+      loaded.value[u][v] = load_raw(values + at);
+    }
+  }
+}
+
+/// Adds rounds of positions to the running softmax. `q` is [kHeads][head_dim] in shared memory, scaled. `key(u, v, i)` and
+/// `value(u, v, i)` are element i of this lane's v-th part of round u's row; `there(u)` says whether the group has one.
+template <uint32_t kRounds, typename Key, typename Value, typename There>
+__device__ __forceinline__ void add_rounds(const Block& block, const float* q, Running& running, Key&& key,
+                                           Value&& value, There&& there) {
+#pragma unroll
+  for (uint32_t h = 0; h < kHeads; ++h) {
+    float score[kRounds] = {};
+#pragma unroll
+    for (uint32_t v = 0; v < kPerLane; ++v) {
+      if (column_of(block, v) >= kHeadDim) continue;
+      const float* row = q + h * kHeadDim + column_of(block, v);
+#pragma unroll
+      for (uint32_t i = 0; i < kVector; ++i) {
+        const float factor = row[i];
+#pragma unroll
+        for (uint32_t u = 0; u < kRounds; ++u) score[u] += factor * key(u, v, i);
       }
     }
+    float top = running.top[h];
 #pragma unroll
-    for (uint32_t h = 0; h < kHeads; ++h) {
-      float score[kUnroll];
+    for (uint32_t u = 0; u < kRounds; ++u) {
 #pragma unroll
-      for (uint32_t u = 0; u < kUnroll; ++u) score[u] = 0;
+      for (uint32_t offset = 1; offset < kLanes; offset *= 2) {
+        score[u] += __shfl_xor_sync(kAllLanes, score[u], offset);
+      }
+      if (!there(u)) score[u] = -kInfinity;
+      top = fmaxf(top, score[u]);
+    }
+    const float old = weight(running.top[h], top);
+    running.sum[h] *= old;
+#pragma unroll
+    for (uint32_t v = 0; v < kPerLane; ++v) {
+#pragma unroll
+      for (uint32_t i = 0; i < kVector; ++i) running.value[h][v][i] *= old;
+    }
+#pragma unroll
+    for (uint32_t u = 0; u < kRounds; ++u) {
+      if (!there(u)) continue;
+      const float share = __expf(score[u] - top);
+      running.sum[h] += share;
 #pragma unroll
       for (uint32_t v = 0; v < kPerLane; ++v) {
-        if (column(v) >= kHeadDim) continue;
-        const float* row = q + h * kHeadDim + column(v);
+        if (column_of(block, v) >= kHeadDim) continue;
 #pragma unroll
-        for (uint32_t i = 0; i < kVector; ++i) {
-          const float factor = row[i];
-#pragma unroll
-          for (uint32_t u = 0; u < kUnroll; ++u) score[u] += factor * widened(key[u][v], i);
-        }
+        for (uint32_t i = 0; i < kVector; ++i) running.value[h][v][i] += share * value(u, v, i);
       }
-      float top = running.top[h];
+    }
+    running.top[h] = top;
+  }
+}
+
+/// Leaves the warp's state in shared memory.
+__device__ __forceinline__ void leave(const Block& block, const Running& running, float* joined) {
+  if (block.lane >= kLanes) return;
 #pragma unroll
-      for (uint32_t u = 0; u < kUnroll; ++u) {
+  for (uint32_t h = 0; h < kHeads; ++h) {
+    float* out = joined + (block.warp * kHeads + h) * (kHeadDim + 2);
 #pragma unroll
-        for (uint32_t offset = 1; offset < kLanes; offset *= 2) {
-          score[u] += __shfl_xor_sync(kAllLanes, score[u], offset);
-        }
-        if (first + u * kStep + group >= end) score[u] = -kInfinity;
-        top = fmaxf(top, score[u]);
-      }
-      const float old = weight(running.top[h], top);
-      running.sum[h] *= old;
+    for (uint32_t v = 0; v < kPerLane; ++v) {
+      if (column_of(block, v) >= kHeadDim) continue;
 #pragma unroll
-      for (uint32_t v = 0; v < kPerLane; ++v) {
-#pragma unroll
-        for (uint32_t i = 0; i < kVector; ++i) running.value[h][v][i] *= old;
-      }
-#pragma unroll
-      for (uint32_t u = 0; u < kUnroll; ++u) {
-        if (first + u * kStep + group >= end) continue;
-        const float share = __expf(score[u] - top);
-        running.sum[h] += share;
-#pragma unroll
-        for (uint32_t v = 0; v < kPerLane; ++v) {
-          if (column(v) >= kHeadDim) continue;
-#pragma unroll
-          for (uint32_t i = 0; i < kVector; ++i) running.value[h][v][i] += share * widened(value[u][v], i);
-        }
-      }
-      running.top[h] = top;
+      for (uint32_t i = 0; i < kVector; ++i) out[column_of(block, v) + i] = running.value[h][v][i];
+    }
+    if (block.lane == 0) {
+      out[kHeadDim] = running.top[h];
+      out[kHeadDim + 1] = running.sum[h];
     }
   }
 }
 
 }  // namespace attention
 
-/// Positions [begin, end) of a split (split_positions() of attention.h).
+/// Positions [begin, end) of a split (split_positions() of attention.h); the host has seen that blocks x splits fits.
 __device__ __forceinline__ void positions_of(uint32_t position, uint32_t kv_block, uint32_t split, uint32_t splits,
                                              uint32_t& begin, uint32_t& end) {
   const uint32_t count = position + 1;
-  const uint64_t blocks = position / kv_block + 1;
-  const uint64_t first = blocks * split / splits * kv_block, last = blocks * (split + 1) / splits * kv_block;
-  begin = static_cast<uint32_t>(first < count ? first : count);
-  end = static_cast<uint32_t>(last < count ? last : count);
+  const uint32_t blocks = position / kv_block + 1;
+  begin = min(blocks * split / splits * kv_block, count);
+  end = min(blocks * (split + 1) / splits * kv_block, count);
 }
 
-__device__ __forceinline__ void run_attention(const Block& block, const TaskRecord& task) {
+__device__ __forceinline__ void run_attention(const Block& block, const TaskRecord& task, uint32_t place) {
   using namespace attention;
   constexpr auto kOp = abi::Opcode::kAttention;
   const auto& params = params_of<abi::AttentionParams>(task);
-  const Activation queries(block, task.operand[operand_at(kOp, "q")]);
-  const Activation partials(block, task.operand[operand_at(kOp, "partials")]);
-  const auto* keys = cache_element(task.operand[operand_at(kOp, "k_cache")], task.context, params.kv_head, 0, kHeadDim, 0);
+  const auto* keys =
+      cache_element(task.operand[operand_at(kOp, "k_cache")], task.context, params.kv_head, 0, kHeadDim, 0);
   const auto* values =
       cache_element(task.operand[operand_at(kOp, "v_cache")], task.context, params.kv_head, 0, kHeadDim, 0);
   uint32_t begin, end;
   positions_of(block.turn.position, params.kv_block, params.split, params.splits, begin, end);
   // Nobody reads the partial of a split that nobody expects.
   if (begin == end && task.sparse_kv_block != 0) return;
+  // As packets, this pass's row is not read from the cache.
+  const bool row_apart = kPackets && end == block.turn.position + 1 && end > begin;
+  if (row_apart) --end;
 
   float* q = reinterpret_cast<float*>(Block::area());
-  float* joined = q + kHeads * kHeadDim;  // [warps][kHeads][head_dim + 2]
+  float* row = q + kHeads * kHeadDim;     // [2][head_dim]: this pass's key and value
+  float* joined = row + 2 * kHeadDim;     // [warps][kHeads][head_dim + 2]
+  const uint32_t mine = begin + block.warp * kPositions;
+  const uint32_t active = max(1U, min(kWarps, (end - begin + kPositions - 1) / kPositions));
   for (uint32_t first = 0; first < params.group; first += kHeads) {
     const uint32_t heads = min(kHeads, params.group - first);
     const uint32_t head = params.kv_head * params.group + first;
-    for (uint32_t i = 2 * block.thread; i < kHeads * kHeadDim; i += 2 * kWarps * 32) {
+    Loaded loaded;
+    load_rounds(block, keys, values, mine, end, loaded);  // on their way while the query comes
+    const uint32_t pairs = (kHeads + (row_apart ? 2 : 0)) * kHeadDim / 2;
+    for (uint32_t pair = block.thread; pair < pairs; pair += kWarps * 32) {
+      const uint32_t i = 2 * pair;
       float2 value = make_float2(0.0F, 0.0F);
-      if (i < heads * kHeadDim) value = queries.load2(head * kHeadDim + i);
-      q[i] = value.x * params.scale;
-      q[i + 1] = value.y * params.scale;
-    }
-    consumer_barrier();
-    Running running;
-    clear(running);
-    take_positions(block, q, keys, values, begin, end, running);
-    join_warp(running);
-    if (block.lane < kLanes) {
-#pragma unroll
-      for (uint32_t h = 0; h < kHeads; ++h) {
-        float* out = joined + (block.warp * kHeads + h) * (kHeadDim + 2);
-#pragma unroll
-        for (uint32_t v = 0; v < kPerLane; ++v) {
-          const uint32_t column = (v * kLanes + block.lane) * kVector;
-          if (column >= kHeadDim) continue;
-#pragma unroll
-          for (uint32_t i = 0; i < kVector; ++i) out[column + i] = running.value[h][v][i];
-        }
-        if (block.lane == 0) {
-          out[kHeadDim] = running.top[h];
-          out[kHeadDim + 1] = running.sum[h];
-        }
+      if (i < heads * kHeadDim) {
+        value = Activation(block, task.operand[operand_at(kOp, "q")]).load2(head * kHeadDim + i);
+        value = make_float2(value.x * params.scale, value.y * params.scale);
+      } else if (i >= kHeads * kHeadDim) {
+        const bool is_key = i < (kHeads + 1) * kHeadDim;
+        value = Activation(block, is_key ? task.current_k : task.current_v)
+                    .load2(params.kv_head * kHeadDim + i % kHeadDim);
       }
+      q[i] = value.x;
+      q[i + 1] = value.y;
     }
     consumer_barrier();
+    stamp(block, &TraceRecord::staged, place);
+    if (block.warp < active) {
+      Running running;
+      clear(running);
+      for (uint32_t at = mine; at < end; at += kUnroll * kStep) {
+        if (at != mine) load_rounds(block, keys, values, at, end, loaded);
+        add_rounds<kUnroll>(
+            block, q, running, [&](uint32_t u, uint32_t v, uint32_t i) { return widened(loaded.key[u][v], i); },
+            [&](uint32_t u, uint32_t v, uint32_t i) { return widened(loaded.value[u][v], i); },
+            [&](uint32_t u) { return at + u * kStep + block.lane / kLanes < end; });
+      }
+      if (row_apart && block.warp == 0) {
+        add_rounds<1>(
+            block, q, running, [&](uint32_t, uint32_t v, uint32_t i) { return row[column_of(block, v) + i]; },
+            [&](uint32_t, uint32_t v, uint32_t i) { return row[kHeadDim + column_of(block, v) + i]; },
+            [&](uint32_t) { return block.lane < kLanes; });
+      }
+      // With nothing but this pass's row the first group of lanes has it all.
+      if (end > begin) join_warp(running);
+      leave(block, running, joined);
+    }
+    consumer_barrier();
+    const Activation partials(block, task.operand[operand_at(kOp, "partials")]);
     for (uint32_t i = block.thread; i < heads * (kHeadDim + 2); i += kWarps * 32) {
       const uint32_t h = i / (kHeadDim + 2), column = i % (kHeadDim + 2);
       const float* of_head = joined + h * (kHeadDim + 2);
       constexpr uint32_t kPitch = kHeads * (kHeadDim + 2);
       float top = -kInfinity;
-      for (uint32_t w = 0; w < kWarps; ++w) top = fmaxf(top, of_head[w * kPitch + kHeadDim]);
+      for (uint32_t w = 0; w < active; ++w) top = fmaxf(top, of_head[w * kPitch + kHeadDim]);
       float total = 0;
-      for (uint32_t w = 0; w < kWarps; ++w) {
+      for (uint32_t w = 0; w < active; ++w) {
         total += weight(of_head[w * kPitch + kHeadDim], top) * of_head[w * kPitch + (column == kHeadDim ? 0 : column)];
       }
       partials.store(((head + h) * params.splits + params.split) * (kHeadDim + 2) + column,

@@ -34,6 +34,11 @@ class Activation {
     }
     return pair;
   }
+  /// Whether the values that fetch() asked for have come.
+  __device__ __forceinline__ bool fresh(const LoadedPair& pair) const {
+    if constexpr (!kPackets) return true;
+    return pair.packets.first.tag == tag() && pair.packets.second.tag == tag();
+  }
   /// The values that fetch(i) asked for, once they have come.
   __device__ __forceinline__ float2 arrived(LoadedPair& pair, uint32_t i) const {
     if constexpr (kPackets) {

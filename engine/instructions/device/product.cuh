@@ -18,15 +18,25 @@ struct Progress {
   uint32_t square_parity = 0;  ///< which half of `squares` the next normalised input uses
 };
 
-/// The input of a product as it stands in memory.
+// An input of a product has, for the pair of columns that begins at an even `column`:
+//   prepare()  asks for what does not depend on this pass's values
+//   poll()     waits until the pair has come
+//   fetch()    asks for the pair, fresh() says whether what was asked for has come
+//   value()    is the pair, adding to the lane's sum of squares; single() its first value, where it has but one
+
+/// The input as it stands in memory.
 struct VectorInput {
-  static constexpr bool kNormalised = false;
+  static constexpr bool kTogether = false;    ///< whether the lanes of a warp must ask together
+  static constexpr uint32_t kPairsAhead = 4;  ///< that a lane has under way together
   struct Loaded {
     LoadedPair x;
   };
   Activation x;
 
+  __device__ __forceinline__ void prepare(Loaded&, uint32_t) const {}
+  __device__ __forceinline__ void poll(uint32_t column) const { x.load(column); }
   __device__ __forceinline__ void fetch(Loaded& loaded, uint32_t column) const { loaded.x = x.fetch(column); }
+  __device__ __forceinline__ bool fresh(const Loaded& loaded) const { return x.fresh(loaded.x); }
   __device__ __forceinline__ float2 value(Loaded& loaded, uint32_t column, float&) const {
     return x.arrived(loaded.x, column);
   }
@@ -35,7 +45,8 @@ struct VectorInput {
 
 /// rmsnorm(x, norm) but for its one scalar, which the epilogue applies: the products need not wait for it.
 struct NormInput {
-  static constexpr bool kNormalised = true;
+  static constexpr bool kTogether = false;
+  static constexpr uint32_t kPairsAhead = 4;
   struct Loaded {
     LoadedPair x;
     float2 norm;
@@ -43,10 +54,12 @@ struct NormInput {
   Activation x;
   const float* norm;
 
-  __device__ __forceinline__ void fetch(Loaded& loaded, uint32_t column) const {
+  __device__ __forceinline__ void prepare(Loaded& loaded, uint32_t column) const {
     loaded.norm = __ldg(reinterpret_cast<const float2*>(norm + column));
-    loaded.x = x.fetch(column);
   }
+  __device__ __forceinline__ void poll(uint32_t column) const { x.load(column); }
+  __device__ __forceinline__ void fetch(Loaded& loaded, uint32_t column) const { loaded.x = x.fetch(column); }
+  __device__ __forceinline__ bool fresh(const Loaded& loaded) const { return x.fresh(loaded.x); }
   __device__ __forceinline__ float2 value(Loaded& loaded, uint32_t column, float& squares) const {
     const float2 v = x.arrived(loaded.x, column);
     squares += v.x * v.x + v.y * v.y;
@@ -60,20 +73,50 @@ struct NormInput {
 };
 
 /// Stages this warp's units of an input of `columns` columns; returns this lane's sum of squares.
+///
+/// One lane polls before all ask: the questions of a whole block would stand in the way of the answers. What has not come
+/// by then is asked for again all at once, so that the last to come costs one trip and not one for each.
 template <typename Product, typename Input>
 __device__ __forceinline__ float stage_input(const Block& block, const Input& input, uint32_t columns, uint32_t units) {
   constexpr uint32_t kPairs = Product::kLaneColumns / 2;
-  constexpr uint32_t kAhead = 4 / kPairs;  // units whose loads are under way together
+  // Units whose loads are under way together.
+  constexpr uint32_t kAhead = Input::kPairsAhead < kPairs ? 1 : Input::kPairsAhead / kPairs;
   float squares = 0;
   for (uint32_t first = block.warp; first < units; first += kAhead * kWarps) {
     typename Input::Loaded loaded[kAhead][kPairs];
+    const auto column_of = [&](uint32_t j, uint32_t p) {
+      return (first + j * kWarps) * Product::kColumns + block.lane * Product::kLaneColumns + 2 * p;
+    };
+    const auto whole = [&](uint32_t j, uint32_t p) {
+      return first + j * kWarps < units && (Input::kTogether || column_of(j, p) + 1 < columns);
+    };
+    // Lanes that must ask together and have no column of their own ask for the last.
+    const auto clamped = [&](uint32_t column) { return Input::kTogether ? min(column, columns - 2) : column; };
 #pragma unroll
     for (uint32_t j = 0; j < kAhead; ++j) {
 #pragma unroll
       for (uint32_t p = 0; p < kPairs; ++p) {
-        const uint32_t column = (first + j * kWarps) * Product::kColumns + block.lane * Product::kLaneColumns + 2 * p;
-        if (column + 1 < columns) input.fetch(loaded[j][p], column);
+        if (whole(j, p)) input.prepare(loaded[j][p], clamped(column_of(j, p)));
       }
+    }
+    if constexpr (kPackets) {
+      const uint32_t rounds = min(kAhead, (units - first + kWarps - 1) / kWarps);
+      if (block.lane == 0) input.poll(min(column_of(rounds - 1, 0), columns - 1));
+      __syncwarp();
+    }
+    for (bool ask = true, again = false; ask; again = true) {
+      ask = false;
+#pragma unroll
+      for (uint32_t j = 0; j < kAhead; ++j) {
+#pragma unroll
+        for (uint32_t p = 0; p < kPairs; ++p) {
+          if (!whole(j, p) || (again && input.fresh(loaded[j][p]))) continue;
+          input.fetch(loaded[j][p], clamped(column_of(j, p)));
+          ask = true;
+        }
+      }
+      if constexpr (!kPackets) break;
+      if (again) break;  // the third question, and more, each value asks for itself, within its deadline
     }
 #pragma unroll
     for (uint32_t j = 0; j < kAhead; ++j) {
@@ -82,10 +125,11 @@ __device__ __forceinline__ float stage_input(const Block& block, const Input& in
       float x[Product::kLaneColumns];
 #pragma unroll
       for (uint32_t p = 0; p < kPairs; ++p) {
-        const uint32_t column = unit * Product::kColumns + block.lane * Product::kLaneColumns + 2 * p;
+        const uint32_t column = column_of(j, p);
         float2 v = make_float2(0.0F, 0.0F);
-        if (column + 1 < columns) {
-          v = input.value(loaded[j][p], column, squares);
+        if (whole(j, p)) {
+          v = input.value(loaded[j][p], clamped(column), squares);
+          if (Input::kTogether && column >= columns) v = make_float2(0.0F, 0.0F);
         } else if (column < columns) {
           v.x = input.single(column, squares);
         }

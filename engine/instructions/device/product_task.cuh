@@ -111,7 +111,7 @@ __device__ __forceinline__ float stage_task(const Block& block, Progress& at, co
     stage_normalised<Product>(block, at, task, NormInput{x, place.norm});
   } else if (build::uses(Opcode::kCombineGemvResidual) && task.opcode == Opcode::kCombineGemvResidual) {
     const auto& params = params_of<abi::CombineGemvParams>(task);
-    const CombineInput input{Partials(block, x, params.head_dim, params.splits, task.sparse_kv_block)};
+    const CombineInput<Product::kLaneColumns> input{block, Partials(block, x, params.splits, task.sparse_kv_block)};
     stage_input<Product>(block, input, task.columns, task.units);
   } else {
     stage_input<Product>(block, VectorInput{x}, task.columns, task.units);

@@ -79,6 +79,9 @@ struct alignas(16) TaskRecord {
   /// By operand. An activation: its offset in the scratch memory below, its tag's number above (<< 32). Any other: its
   /// address. Weights that are streamed have none of their own: see `stream`.
   uint64_t operand[abi::kMaxOperands] = {};
+  /// Under the packet protocol: where a pass's rows of the key and value caches travel as packets, as an activation.
+  uint64_t current_k = 0;
+  uint64_t current_v = 0;
   uint64_t stream = 0;       ///< address of the first packed tile that the task multiplies; an embedding's first tile
   uint32_t tile_bytes = 0;   ///< of a packed tile
   uint32_t tile_begin = 0;   ///< index of the first tile in its matrix
@@ -99,7 +102,7 @@ struct alignas(16) TaskRecord {
   uint32_t wait_overflow = 0;             ///< waits beyond the first kWaitsInRecord: index into LaunchArguments::waits
   WaitRecord waits[kWaitsInRecord] = {};
 };
-static_assert(sizeof(TaskRecord) == 208 && sizeof(TaskRecord) % 16 == 0);
+static_assert(sizeof(TaskRecord) == 224 && sizeof(TaskRecord) % 16 == 0);
 
 // ---- launch ---------------------------------------------------------------------------------------------------------
 
@@ -214,7 +217,7 @@ inline constexpr uint32_t kHeadsAtOnce = 4;
 /// Bytes that Attention joins its warps' results in.
 constexpr uint32_t attention_bytes(uint32_t warps, uint32_t group, uint32_t head_dim) {
   const uint32_t heads = group < kHeadsAtOnce ? group : kHeadsAtOnce;
-  return 4 * (heads * head_dim + warps * heads * (head_dim + 2));
+  return 4 * ((heads + 2) * head_dim + warps * heads * (head_dim + 2));
 }
 
 }  // namespace amk::device

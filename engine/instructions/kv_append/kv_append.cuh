@@ -25,6 +25,21 @@ __device__ __forceinline__ void store_cache(unsigned char* at, float value) {
   }
 }
 
+/// What a cache keeps of a value.
+__device__ __forceinline__ float as_cached(float value) {
+  if constexpr (build::kKvDtype == abi::Dtype::kF32) return value;
+  if constexpr (build::kKvDtype == abi::Dtype::kF16) return widen_f16(narrow_f16(value));
+  return __uint_as_float(static_cast<uint32_t>(narrow_bf16(value)) << 16);
+}
+
+/// Writes element i of a head's row at this pass's position; under the packet protocol also as a packet, which is how
+/// this pass's attention reads it.
+__device__ __forceinline__ void append(const Block& block, const TaskRecord& task, uint64_t cache, uint64_t current,
+                                       uint32_t head, uint32_t head_dim, uint32_t i, float value) {
+  if constexpr (kPackets) Activation(block, current).store(head * head_dim + i, as_cached(value));
+  store_cache(cache_element(cache, task.context, head, block.turn.position, head_dim, i), value);
+}
+
 __device__ __forceinline__ void run_kv_append(const Block& block, const TaskRecord& task) {
   constexpr auto kOp = abi::Opcode::kKvAppend;
   const auto& params = params_of<abi::KvAppendParams>(task);
@@ -32,12 +47,10 @@ __device__ __forceinline__ void run_kv_append(const Block& block, const TaskReco
   const Activation v(block, task.operand[operand_at(kOp, "v")]);
   for (uint32_t i = block.thread; i < params.head_dim; i += kWarps * 32) {
     const uint32_t from = params.kv_head * params.head_dim + i;
-    store_cache(cache_element(task.operand[operand_at(kOp, "k_cache")], task.context, params.kv_head, block.turn.position,
-                              params.head_dim, i),
-                k.load(from));
-    store_cache(cache_element(task.operand[operand_at(kOp, "v_cache")], task.context, params.kv_head, block.turn.position,
-                              params.head_dim, i),
-                v.load(from));
+    append(block, task, task.operand[operand_at(kOp, "k_cache")], task.current_k, params.kv_head, params.head_dim, i,
+           k.load(from));
+    append(block, task, task.operand[operand_at(kOp, "v_cache")], task.current_v, params.kv_head, params.head_dim, i,
+           v.load(from));
   }
 }
 

@@ -19,10 +19,11 @@ template <abi::Opcode kOp>
 __device__ __forceinline__ DeviceRotation rotation_of_pair(const Block& block, const TaskRecord& task, uint32_t tile) {
   // The two records agree but for eps, which stands last.
   const auto& params = params_of<abi::QkvParams>(task);
-  const uint32_t half = params.head_dim / 2, pair = pair_of_lane(block, tile), head = pair / half;
+  constexpr uint32_t kHalf = build::kHeadDim / 2;
+  const uint32_t pair = pair_of_lane(block, tile), head = pair / kHalf;
   if (head >= params.q_heads + params.kv_heads) return {1.0F, 0.0F};
   const auto* inv_freq = reinterpret_cast<const float*>(task.operand[operand_at(kOp, "inv_freq")]);
-  return rotation(__ldg(inv_freq + (pair - head * half)), block.turn.position);
+  return rotation(__ldg(inv_freq + (pair - head * kHalf)), block.turn.position);
 }
 
 template <abi::Opcode kOp>
@@ -34,16 +35,17 @@ __device__ __forceinline__ void rotate_and_append(const Block& block, const Task
   const float value = sum * turn.cos + (high ? other : -other) * turn.sin;
   const uint32_t pair = pair_of_lane(block, tile);
   if (block.lane >= kTileRows || pair - params.pair_begin >= params.pair_count) return;
-  const uint32_t half = params.head_dim / 2, head = pair / half;
-  const uint32_t i = pair - head * half + (high ? half : 0);
+  constexpr uint32_t kHalf = build::kHeadDim / 2;
+  const uint32_t head = pair / kHalf;
+  const uint32_t i = pair - head * kHalf + (high ? kHalf : 0);
   if (head < params.q_heads) {
-    Activation(block, task.operand[operand_at(kOp, "q")]).store(head * params.head_dim + i, value);
+    Activation(block, task.operand[operand_at(kOp, "q")]).store(head * build::kHeadDim + i, value);
     return;
   }
   const bool key = head < params.q_heads + params.kv_heads;
   const uint64_t cache = task.operand[key ? operand_at(kOp, "k_cache") : operand_at(kOp, "v_cache")];
   const uint32_t kv_head = head - params.q_heads - (key ? 0 : params.kv_heads);
-  store_cache(cache_element(cache, task.context, kv_head, block.turn.position, params.head_dim, i), value);
+  append(block, task, cache, key ? task.current_k : task.current_v, kv_head, build::kHeadDim, i, value);
 }
 
 }  // namespace amk::device

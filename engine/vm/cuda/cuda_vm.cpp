@@ -281,7 +281,7 @@ struct CudaVm::Impl {
     AMK_ASSIGN_OR_RETURN(const uint64_t records, upload(translated.records));
     AMK_ASSIGN_OR_RETURN(const uint64_t queues, upload(translated.queue_begin));
     AMK_ASSIGN_OR_RETURN(const uint64_t waits, upload(translated.waits));
-    AMK_ASSIGN_OR_RETURN(scratch, device.allocate(std::max<uint64_t>(16, program().scratch_bytes * (packets ? 2 : 1))));
+    AMK_ASSIGN_OR_RETURN(scratch, device.allocate(std::max<uint64_t>(16, translated.scratch_bytes * (packets ? 2 : 1))));
     AMK_ASSIGN_OR_RETURN(counters, device.allocate((program().counters.size() + 1) * device::kCounterStride * 4));
     AMK_ASSIGN_OR_RETURN(pass_counter, device.allocate(16));
     AMK_ASSIGN_OR_RETURN(fault_claim, device.allocate(16));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <string_view>
 #include <variant>
 
 #include "base/checked.h"
@@ -12,6 +13,7 @@ namespace {
 
 using abi::BufferKind;
 using abi::Opcode;
+using schedule::Buffer;
 using schedule::Program;
 using schedule::Task;
 
@@ -41,75 +43,108 @@ void normalise(std::vector<Extent>& extents) {
   extents.resize(kept);
 }
 
-/// Whether some range that `task` reads holds all of `extent`.
-bool reads_all(const Task& task, const Extent& extent) {
-  return std::any_of(task.ranges.begin(), task.ranges.end(), [&](const abi::Range& range) {
-    return !writes(task, range) && task.operands[range.operand].index() == extent.buffer && range.begin <= extent.begin &&
-           extent.end <= range.end;
-  });
-}
-
-/// What the producers of one counter write, as far as packets can carry it.
-struct CounterWrites {
-  std::vector<Extent> extents;
-  bool only_packets = true;
-};
-
-std::vector<CounterWrites> writes_by_counter(const Program& program) {
-  std::vector<CounterWrites> out(program.counters.size());
-  for (const Task& task : program.tasks) {
-    CounterWrites& counter = out[task.signal.index()];
-    for (const abi::Range& range : task.ranges) {
-      if (!writes(task, range)) continue;
-      const BufferId buffer = task.operands[range.operand];
-      counter.only_packets &= program.buffer(buffer).kind == BufferKind::kActivation;
-      counter.extents.push_back({buffer.index(), range.begin, range.end});
-    }
+/// What a task reads in this pass, joined.
+std::vector<Extent> reads_of(const Task& task) {
+  std::vector<Extent> out;
+  for (const abi::Range& range : task.ranges) {
+    if (!writes(task, range) && range.span != abi::Span::kPast)
+      out.push_back({task.operands[range.operand].index(), range.begin, range.end});
   }
-  for (CounterWrites& counter : out) normalise(counter.extents);
+  normalise(out);
   return out;
 }
 
-bool plain(const Program& program, BufferId buffer) {
-  const BufferKind kind = program.buffer(buffer).kind;
-  return kind == BufferKind::kKvCache || kind == BufferKind::kOutput;
+bool holds_all(const std::vector<Extent>& reads, const Extent& extent) {
+  return std::any_of(reads.begin(), reads.end(), [&](const Extent& read) {
+    return read.buffer == extent.buffer && read.begin <= extent.begin && extent.end <= read.end;
+  });
+}
+bool holds_some(const std::vector<Extent>& reads, const Extent& extent) {
+  return std::any_of(reads.begin(), reads.end(), [&](const Extent& read) {
+    return read.buffer == extent.buffer && read.begin < extent.end && extent.begin < read.end;
+  });
 }
 
-/// For each buffer in plain memory, the counters of the tasks that write it in a pass.
-std::vector<std::vector<uint32_t>> plain_writers(const Program& program) {
-  std::vector<std::vector<uint32_t>> counters(program.buffers.size());
-  for (const Task& task : program.tasks) {
+/// Instructions whose bodies have read all their activations before they write the first value: a barrier of the block
+/// stands between (product_task.cuh, embed.cuh). Who has seen one of their values knows that they read no more.
+bool writes_after_reading(Opcode opcode) {
+  switch (opcode) {
+    case Opcode::kEmbed:
+    case Opcode::kGemv:
+    case Opcode::kNormGemv:
+    case Opcode::kQkvRopeAppend:
+    case Opcode::kNormQkvRopeAppend:
+    case Opcode::kGateUpSilu:
+    case Opcode::kNormGateUpSilu:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// What one task writes, as far as packets can carry it.
+struct TaskWrites {
+  std::vector<Extent> extents;
+  bool only_packets = true;
+  bool after_reading = false;
+
+  /// Whether a task with these reads cannot go on before this one has done all that others must wait for.
+  [[nodiscard]] bool awaited_by(const std::vector<Extent>& reads) const {
+    if (!only_packets || extents.empty()) return false;
+    const auto held = [&](const Extent& extent) { return holds_all(reads, extent); };
+    const auto touched = [&](const Extent& extent) { return holds_some(reads, extent); };
+    return after_reading ? std::any_of(extents.begin(), extents.end(), touched)
+                         : std::all_of(extents.begin(), extents.end(), held);
+  }
+};
+
+/// Activations travel as packets, and so do a pass's rows of the caches; outputs lie in plain memory.
+bool as_packets(BufferKind kind) { return kind == BufferKind::kActivation || kind == BufferKind::kKvCache; }
+
+std::vector<TaskWrites> writes_of_tasks(const Program& program) {
+  std::vector<TaskWrites> out(program.tasks.size());
+  for (size_t i = 0; i < program.tasks.size(); ++i) {
+    const Task& task = program.tasks[i];
+    out[i].after_reading = writes_after_reading(task.opcode);
     for (const abi::Range& range : task.ranges) {
+      if (!writes(task, range)) continue;
       const BufferId buffer = task.operands[range.operand];
-      if (writes(task, range) && plain(program, buffer)) counters[buffer.index()].push_back(task.signal.index());
+      out[i].only_packets &= as_packets(program.buffer(buffer).kind);
+      out[i].extents.push_back({buffer.index(), range.begin, range.end});
     }
+    normalise(out[i].extents);
   }
-  for (std::vector<uint32_t>& list : counters) {
-    std::sort(list.begin(), list.end());
-    list.erase(std::unique(list.begin(), list.end()), list.end());
-  }
-  return counters;
+  return out;
 }
 
-/// Whether each counter of a plain buffer's writers, as far as they write what `task` reads, is waited for by the task
-/// itself.
-bool has_counters_of_its_own(const Task& task, const std::vector<CounterWrites>& by_counter,
-                             const std::vector<std::vector<uint32_t>>& writers) {
-  for (const abi::Range& range : task.ranges) {
-    if (writes(task, range) || range.span == abi::Span::kPast) continue;
-    const uint32_t buffer = task.operands[range.operand].index();
-    for (const uint32_t counter : writers[buffer]) {
-      const bool touches = std::any_of(
-          by_counter[counter].extents.begin(), by_counter[counter].extents.end(), [&](const Extent& extent) {
-            return extent.buffer == buffer && extent.begin < range.end && range.begin < extent.end;
-          });
+/// Whether `task` itself waits for the counter of every task that writes an output it reads.
+bool has_counters_of_its_own(const Program& program, const Task& task, const std::vector<Extent>& reads,
+                             const std::vector<std::vector<uint32_t>>& writers, const std::vector<TaskWrites>& all) {
+  for (const Extent& read : reads) {
+    for (const uint32_t writer : writers[read.buffer]) {
+      if (std::none_of(all[writer].extents.begin(), all[writer].extents.end(),
+                       [&](const Extent& extent) { return holds_some({read}, extent); }))
+        continue;
       const bool waits = std::any_of(task.waits.begin(), task.waits.end(), [&](const schedule::Wait& wait) {
-        return wait.counter.index() == counter;
+        return wait.counter == program.tasks[writer].signal;
       });
-      if (touches && !waits) return false;
+      if (!waits) return false;
     }
   }
   return true;
+}
+
+/// For each output, the tasks that write it.
+std::vector<std::vector<uint32_t>> output_writers(const Program& program) {
+  std::vector<std::vector<uint32_t>> writers(program.buffers.size());
+  for (uint32_t i = 0; i < program.tasks.size(); ++i) {
+    for (const abi::Range& range : program.tasks[i].ranges) {
+      const BufferId buffer = program.tasks[i].operands[range.operand];
+      if (writes(program.tasks[i], range) && !as_packets(program.buffer(buffer).kind))
+        writers[buffer.index()].push_back(i);
+    }
+  }
+  return writers;
 }
 
 /// Positions a block of the attention tasks that write each partials buffer; 0 where they do not agree.
@@ -164,10 +199,12 @@ class Translator {
     tag_.resize(program.buffers.size(), 0);
     offset_.resize(program.buffers.size(), 0);
     for (size_t i = 0; i < program.buffers.size(); ++i) {
-      if (program.buffers[i].kind == BufferKind::kActivation) tag_[i] = ++out_.tag_stride;
+      if (as_packets(program.buffers[i].kind)) tag_[i] = ++out_.tag_stride;
     }
     ++out_.tag_stride;
     for (const schedule::Page& page : program.pages) offset_[page.buffer.index()] = page.offset;
+    out_.scratch_bytes = round_up(program.scratch_bytes, schedule::kPageAlignment);
+    if (program.launch.sync_protocol == abi::SyncProtocol::kPackets) place_current_rows();
   }
 
   DeviceProgram run() {
@@ -193,16 +230,32 @@ class Translator {
     return record;
   }
 
+  /// Behind the scratch memory: a pass's row of each cache, one place each.
+  void place_current_rows() {
+    for (size_t i = 0; i < program_.buffers.size(); ++i) {
+      const Buffer& buffer = program_.buffers[i];
+      if (buffer.kind != BufferKind::kKvCache) continue;
+      offset_[i] = out_.scratch_bytes;
+      out_.scratch_bytes += round_up(buffer.shape.extent[0] * buffer.shape.extent[2] * 4, schedule::kPageAlignment);
+    }
+  }
+
+  [[nodiscard]] uint64_t activation(uint32_t buffer) const { return uint64_t{tag_[buffer]} << 32 | offset_[buffer]; }
+
   void operand(const Task& task, uint32_t i, device::TaskRecord& record) const {
     const uint32_t buffer = task.operands[i].index();
     const BufferKind kind = program_.buffers[buffer].kind;
     if (kind == BufferKind::kActivation) {
-      record.operand[i] = uint64_t{tag_[buffer]} << 32 | offset_[buffer];
+      record.operand[i] = activation(buffer);
       if (sparse_[buffer] != 0) record.sparse_kv_block = sparse_[buffer];
       return;
     }
     record.operand[i] = addresses_.buffers[buffer];
-    if (kind == BufferKind::kKvCache) record.context = static_cast<uint32_t>(program_.buffers[buffer].shape.extent[1]);
+    if (kind == BufferKind::kKvCache) {
+      record.context = static_cast<uint32_t>(program_.buffers[buffer].shape.extent[1]);
+      const bool key = std::string_view(abi::operand(task.opcode, i).name) == "k_cache";
+      (key ? record.current_k : record.current_v) = activation(buffer);
+    }
     if (kind == BufferKind::kOutput && abi::operand(task.opcode, i).access == abi::Access::kWrite)
       record.plain_output = 1;
   }
@@ -266,30 +319,35 @@ MatrixKey matrices_of(const Task& task) {
   return key;
 }
 
-PacketEdges::PacketEdges(const Program& program) : kept_(program.counters.size(), false), program_(program) {
+PacketEdges::PacketEdges(const Program& program) : program_(program), kept_(program.counters.size(), false) {
   for (const Task& task : program.tasks) {
     first_wait_.push_back(static_cast<uint32_t>(realised_.size()));
     realised_.resize(realised_.size() + task.waits.size(), false);
   }
-  if (program.launch.sync_protocol == abi::SyncProtocol::kPackets) {
-    const std::vector<CounterWrites> by_counter = writes_by_counter(program);
-    const auto writers = plain_writers(program);
-    const bool plain_memory_is_safe = std::all_of(program.tasks.begin(), program.tasks.end(), [&](const Task& task) {
-      return has_counters_of_its_own(task, by_counter, writers);
-    });
-    for (size_t i = 0; plain_memory_is_safe && i < program.tasks.size(); ++i) {
-      const Task& task = program.tasks[i];
-      for (size_t w = 0; w < task.waits.size(); ++w) {
-        const CounterWrites& counter = by_counter[task.waits[w].counter.index()];
-        realised_[first_wait_[i] + w] =
-            counter.only_packets && std::all_of(counter.extents.begin(), counter.extents.end(),
-                                                [&](const Extent& extent) { return reads_all(task, extent); });
-      }
-    }
-  }
+  if (program.launch.sync_protocol == abi::SyncProtocol::kPackets) find_realised();
   for (size_t i = 0; i < program.tasks.size(); ++i) {
     for (size_t w = 0; w < program.tasks[i].waits.size(); ++w) {
       if (!realised_[first_wait_[i] + w]) kept_[program.tasks[i].waits[w].counter.index()] = true;
+    }
+  }
+}
+
+void PacketEdges::find_realised() {
+  const std::vector<TaskWrites> all = writes_of_tasks(program_);
+  const std::vector<std::vector<uint32_t>> writers = output_writers(program_);
+  std::vector<std::vector<uint32_t>> producers(program_.counters.size());
+  std::vector<std::vector<Extent>> reads;
+  for (uint32_t i = 0; i < program_.tasks.size(); ++i) {
+    producers[program_.tasks[i].signal.index()].push_back(i);
+    reads.push_back(reads_of(program_.tasks[i]));
+    if (!has_counters_of_its_own(program_, program_.tasks[i], reads.back(), writers, all)) return;
+  }
+  for (size_t i = 0; i < program_.tasks.size(); ++i) {
+    const std::vector<schedule::Wait>& waits = program_.tasks[i].waits;
+    for (size_t w = 0; w < waits.size(); ++w) {
+      const std::vector<uint32_t>& joined = producers[waits[w].counter.index()];
+      realised_[first_wait_[i] + w] = std::all_of(
+          joined.begin(), joined.end(), [&](uint32_t producer) { return all[producer].awaited_by(reads[i]); });
     }
   }
 }

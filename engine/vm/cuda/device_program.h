@@ -27,12 +27,13 @@ struct MatrixKey {
 /// The matrices that a task reads; without buffers where it reads none.
 [[nodiscard]] MatrixKey matrices_of(const schedule::Task& task);
 
-/// Edges that the packet protocol realises by itself. A counter's wait is needless where the waiter reads everything
-/// that each of the counter's producers writes, all of it activations: it then cannot go on before the last of their
-/// values has come. Empty under the counter protocol.
+/// Edges that the packet protocol realises by itself. A wait is needless where, of each task that the counter joins, the
+/// waiter reads something, or everything if that task may still read after its first write; all of it as packets. It
+/// then cannot go on before those values have come. Empty under the counter protocol.
 ///
-/// What passes through plain memory (caches, outputs) needs a counter of its own between writer and reader; where some
-/// reader has none, no edge is taken to be needless (docs/decisions/0007-packets.md).
+/// A pass's rows of the caches travel as packets too. What passes through plain memory (outputs) needs a counter of its
+/// own between writer and reader; where some reader has none, no edge is taken to be needless
+/// (docs/decisions/0007-packets.md).
 class PacketEdges {
  public:
   explicit PacketEdges(const schedule::Program& program);
@@ -41,10 +42,12 @@ class PacketEdges {
   [[nodiscard]] bool kept(CounterId counter) const { return kept_[counter.index()]; }
 
  private:
+  void find_realised();
+
+  const schedule::Program& program_;
   std::vector<bool> kept_;      ///< by counter
   std::vector<bool> realised_;  ///< by wait, all tasks' waits one after another
   std::vector<uint32_t> first_wait_;
-  const schedule::Program& program_;
 };
 
 /// Where everything lies on the device.
@@ -58,6 +61,7 @@ struct DeviceProgram {
   std::vector<uint32_t> queue_begin;        ///< [queues + 1]
   std::vector<device::WaitRecord> waits;    ///< beyond those in the records
   uint32_t tag_stride = 0;
+  uint64_t scratch_bytes = 0;  ///< of plain values; packets take twice as much
 };
 
 [[nodiscard]] DeviceProgram translate(const validator::ValidatedProgram& program, const DeviceAddresses& addresses);

@@ -36,7 +36,7 @@ __device__ __forceinline__ void wait_for_counters(const Block& block, const Task
 /// The instructions that do not multiply, each a function of its own, so that their registers are no burden to the
 /// products; they are given what fits in registers and find the rest in shared memory.
 template <Opcode kOp>
-__device__ __noinline__ void run_other(Turn turn, uint32_t slot) {
+__device__ __noinline__ void run_other(Turn turn, uint32_t slot, uint32_t place) {
   Block block(turn);
   const TaskRecord& task = Block::records()[slot];
   block.task = task.task;
@@ -49,7 +49,7 @@ __device__ __noinline__ void run_other(Turn turn, uint32_t slot) {
   } else if constexpr (kOp == Opcode::kKvAppend) {
     run_kv_append(block, task);
   } else if constexpr (kOp == Opcode::kAttention) {
-    run_attention(block, task);
+    run_attention(block, task, place);
   } else if constexpr (kOp == Opcode::kCombine) {
     run_combine(block, task);
   } else if constexpr (kOp == Opcode::kResidualAdd) {
@@ -64,12 +64,12 @@ __device__ __noinline__ void run_other(Turn turn, uint32_t slot) {
   }
 }
 
-__device__ __forceinline__ void run_other(const Turn& turn, Opcode opcode, uint32_t slot) {
+__device__ __forceinline__ void run_other(const Turn& turn, Opcode opcode, uint32_t slot, uint32_t place) {
   switch (opcode) {
 #define AMK_OPCODE(Name, code, folder, Record, min_arch, doc)                               \
   case Opcode::k##Name:                                                                     \
     if constexpr (!is_product(Opcode::k##Name) && build::uses(Opcode::k##Name)) {           \
-      run_other<Opcode::k##Name>(turn, slot);                                               \
+      run_other<Opcode::k##Name>(turn, slot, place);                                        \
     }                                                                                       \
     break;
 #include "abi/opcode.def"
@@ -118,7 +118,7 @@ __device__ __forceinline__ void consume(Block& block, uint32_t queue_begin, uint
       if (product) {
         with_format(task.format, [&]<WeightFormat kFormat>() { run_product<kFormat>(block, progress, task, i); });
       } else {
-        run_other(block.turn, task.opcode, at.slot);
+        run_other(block.turn, task.opcode, at.slot, i);
         stamp(block, &TraceRecord::done, i);
       }
       const uint32_t signal = task.signal;
