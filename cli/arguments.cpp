@@ -70,7 +70,9 @@ void add_source(CLI::App& app, const std::string& name, std::string& value, cons
 }
 
 void add_schedule(CLI::App& app, ScheduleOptions& options) {
-  app.add_option("--gpu", options.gpu, "GPU the program is for, or auto: this machine's, else h100 (default auto)")
+  app.add_option("--gpu", options.gpu,
+                 "GPU the program is for; auto: this machine's, else h100 (default); none: h100, and no GPU is "
+                 "used")
       ->type_name("TARGET");
   add_integer(app, "--context", options.context, 1,
               "positions the KV caches hold (default: the model's, at most 2048)");
@@ -94,7 +96,8 @@ void add_schedule(CLI::App& app, ScheduleOptions& options) {
 
 void add_run(CLI::App& app, RunOptions& options, bool has_device = true) {
   if (has_device) {
-    app.add_option("--device", options.device, "what runs the program: cpu|cuda|auto (default auto)")
+    app.add_option("--device", options.device,
+                   "what runs the program: cpu|cuda|auto (default auto: the GPU that it is for)")
         ->type_name("DEVICE");
   }
   app.add_option("--threads", options.threads, "threads to use (default: every core)")

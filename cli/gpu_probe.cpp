@@ -4,10 +4,10 @@
 #include <fmt/format.h>
 
 #include <cctype>
+#include <chrono>
 #include <initializer_list>
 #include <utility>
 
-#include "vm/cuda/driver.h"
 #include "vm/cuda/nvrtc.h"
 
 namespace amk::cli {
@@ -52,6 +52,30 @@ std::optional<std::string> cublas_version() {
   return fmt::format("{}.{}", major, minor);
 }
 
+/// What the first call of a driver may take.
+constexpr std::chrono::seconds kProbeDeadline{60};
+
+Status ask_worker(GpuProbe& out) {
+  AMK_ASSIGN_OR_RETURN(ipc::WorkerCommand command, ipc::installed_worker());
+  AMK_ASSIGN_OR_RETURN(ipc::WorkerClient worker, ipc::WorkerClient::start(std::move(command)));
+  out.worker = std::make_shared<ipc::WorkerClient>(std::move(worker));
+  AMK_ASSIGN_OR_RETURN(const ipc::Json devices, out.worker->call("devices", ipc::Json::object(), kProbeDeadline));
+  try {
+    for (const ipc::Json& device : devices) {
+      const auto name = device.at("name").get<std::string>();
+      const auto sm = device.at("sm").get<uint32_t>();
+      const auto sms = device.at("sms").get<uint32_t>();
+      out.driver = device.at("driver_version").get<std::string>();
+      out.gpus.push_back({device.at("ordinal").get<int>(), name, sm, sms, device.at("memory_bytes").get<uint64_t>(),
+                          target_of(name, sm, sms)});
+    }
+  } catch (const ipc::Json::exception& problem) {
+    return Error{ErrorCode::kInternal, fmt::format("expected a list of GPUs from amk-worker, found {}", problem.what()),
+                 "", ""};
+  }
+  return {};
+}
+
 }  // namespace
 
 const abi::TargetInfo* target_of(const std::string& name, uint32_t sm, uint32_t sms) {
@@ -67,15 +91,10 @@ const abi::TargetInfo* target_of(const std::string& name, uint32_t sm, uint32_t 
 
 GpuProbe probe_gpus() {
   GpuProbe out;
-  Result<std::vector<vm::cuda::DeviceInfo>> devices = vm::cuda::list_devices();
-  if (!devices.ok()) {
-    out.problem = devices.error().message;
-    return out;
-  }
-  for (const vm::cuda::DeviceInfo& device : devices.value()) {
-    out.driver = device.driver_version;
-    out.gpus.push_back(
-        {device.name, device.sm, device.sms, device.memory_bytes, target_of(device.name, device.sm, device.sms)});
+  const Status asked = ask_worker(out);
+  if (!asked) {
+    out.gpus.clear();
+    out.problem = asked.error().message;
   }
   return out;
 }

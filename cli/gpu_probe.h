@@ -1,18 +1,21 @@
-// The CUDA software and the GPUs of this machine, found by opening their libraries at run time.
+// The CUDA software and the GPUs of this machine. GPUs are the worker's to see: this process never touches one.
 //
 // Nothing here is needed to work: what is missing is an empty answer.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "abi/tables.h"
+#include "ipc/worker_client.h"
 
 namespace amk::cli {
 
 struct Gpu {
+  int ordinal = 0;
   std::string name;  ///< as the driver calls it
   uint32_t sm = 0;   ///< compute capability x 10
   uint32_t sms = 0;
@@ -26,6 +29,7 @@ struct GpuProbe {
   std::optional<std::string> cublas;
   std::string problem;  ///< why there are no GPUs; empty when there are
   std::vector<Gpu> gpus;
+  std::shared_ptr<ipc::WorkerClient> worker;  ///< that was asked; null where none could be started
 };
 
 /// Driver and GPUs only: what a choice of target needs.

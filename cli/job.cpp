@@ -2,12 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/files.h"
 #include "base/text.h"
-#include "cli/gpu_probe.h"
 #include "eval/bundle.h"
+#include "eval/gpu_machine.h"
 #include "schedule/lowering.h"
 #include "schedule/model_graph.h"
 #include "schedule/program_json.h"
@@ -21,25 +22,30 @@ constexpr uint64_t kScheduleBytesMax = 64ULL << 20;
 constexpr uint64_t kProgramBytesMax = 4ULL << 30;
 constexpr const char* kTargetWithoutGpu = "h100";
 
-Result<const abi::TargetInfo*> choose_target(const std::string& gpu, std::vector<std::string>& notes) {
+Result<const abi::TargetInfo*> choose_target(const std::string& gpu, std::vector<std::string>& notes,
+                                             std::optional<GpuProbe>& probe) {
+  if (gpu == "none") {
+    notes.push_back(fmt::format("--gpu none: compiled for {}, run on the CPU", kTargetWithoutGpu));
+    return schedule::find_target(kTargetWithoutGpu);
+  }
   if (!gpu.empty() && gpu != "auto") {
     Result<const abi::TargetInfo*> target = schedule::find_target(gpu);
     if (target) return *target;
     Error error = target.error();
     error.location = "--gpu";
-    error.hint += ", or auto";
+    error.hint += ", auto or none";
     return error;
   }
-  const GpuProbe probe = probe_gpus();
-  for (const Gpu& found : probe.gpus) {
+  probe = probe_gpus();
+  for (const Gpu& found : probe->gpus) {
     if (found.target == nullptr) continue;
     notes.push_back(fmt::format("--gpu auto: {}, this machine's {}", found.target->name, found.name));
     return found.target;
   }
-  const std::string why = probe.gpus.empty()
-                              ? probe.problem
-                              : fmt::format("{} ({} SMs, sm_{}) is none of the targets", probe.gpus.front().name,
-                                            probe.gpus.front().sms, probe.gpus.front().sm);
+  const std::string why = probe->gpus.empty()
+                              ? probe->problem
+                              : fmt::format("{} ({} SMs, sm_{}) is none of the targets", probe->gpus.front().name,
+                                            probe->gpus.front().sms, probe->gpus.front().sm);
   notes.push_back(fmt::format("--gpu auto: {}, because {}", kTargetWithoutGpu, why));
   return schedule::find_target(kTargetWithoutGpu);
 }
@@ -114,11 +120,7 @@ Result<abi::Dtype> read_kv_dtype(const ScheduleOptions& options) {
 
 Status check_device(const std::string& device) {
   static constexpr std::array<std::string_view, 3> kDevices = {"cpu", "cuda", "auto"};
-  if (device.empty() || device == "auto" || device == "cpu") return {};
-  if (device == "cuda") {
-    return Error{ErrorCode::kUnsupported, "expected cpu, found cuda: this build runs programs on the CPU only",
-                 "--device", "leave --device out; --gpu chooses the GPU that the program is compiled for"};
-  }
+  if (device.empty() || std::ranges::count(kDevices, device) > 0) return {};
   return Error{ErrorCode::kUsage,
                fmt::format("expected one of {}, found '{}'{}", join(kDevices), device, did_you_mean(device, kDevices)),
                "--device", ""};
@@ -133,15 +135,41 @@ Result<vm::cuda::Device> open_gpu() {
   return error;
 }
 
+Result<Runner> choose_runner(const RunOptions& options, const ScheduleOptions& schedule, const std::string& target,
+                             std::optional<GpuProbe> probe) {
+  AMK_TRY(check_device(options.device));
+  const bool needed = options.device == "cuda";
+  if (needed && schedule.gpu == "none") {
+    return Error{ErrorCode::kUsage, "expected a GPU beside --device cuda, found --gpu none", "--gpu", ""};
+  }
+  if (options.device == "cpu" || schedule.gpu == "none") return Runner{};
+  if (!probe) probe = probe_gpus();
+  for (const Gpu& gpu : probe->gpus) {
+    if (gpu.target == nullptr || gpu.target->name != target) continue;
+    eval::GpuOptions loading;
+    loading.ordinal = gpu.ordinal;
+    return Runner{eval::gpu_machines(probe->worker, loading), {}};
+  }
+  const std::string why = probe->gpus.empty() ? probe->problem
+                                              : fmt::format("the program is for {}, this machine's GPU is {}", target,
+                                                            probe->gpus.front().name);
+  if (needed) {
+    return Error{ErrorCode::kUnsupported, fmt::format("expected a GPU that can run the program, found none: {}", why),
+                 "--device", "leave --device out: the CPU verifies the program, and its latency is predicted"};
+  }
+  return probe->gpus.empty() ? Runner{} : Runner{{}, {"run on the CPU: " + why}};
+}
+
 Result<Job> prepare(const std::string& model, const ScheduleOptions& options) {
   AMK_ASSIGN_OR_RETURN(const model::OpenOptions open_options, read_open_options(options));
   AMK_ASSIGN_OR_RETURN(const abi::Dtype kv_dtype, read_kv_dtype(options));
   std::vector<std::string> notes;
+  std::optional<GpuProbe> probe;
   AMK_ASSIGN_OR_RETURN(schedule::ScheduleConfig config, read_config(options));
-  AMK_ASSIGN_OR_RETURN(const abi::TargetInfo* target, choose_target(options.gpu, notes));
+  AMK_ASSIGN_OR_RETURN(const abi::TargetInfo* target, choose_target(options.gpu, notes, probe));
   AMK_ASSIGN_OR_RETURN(model::Checkpoint checkpoint, model::Checkpoint::open(model, open_options));
   const uint32_t context = options.context != 0 ? options.context : schedule::default_context(checkpoint.config());
-  return Job{std::move(checkpoint), target, std::move(config), context, kv_dtype, std::move(notes)};
+  return Job{std::move(checkpoint), target, std::move(config), context, kv_dtype, std::move(notes), std::move(probe)};
 }
 
 Result<schedule::Program> lower(const Job& job) {

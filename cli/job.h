@@ -2,12 +2,15 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "abi/tables.h"
 #include "base/result.h"
+#include "cli/gpu_probe.h"
 #include "cli/options.h"
+#include "eval/machine.h"
 #include "model/checkpoint.h"
 #include "schedule/program.h"
 #include "schedule/schedule_config.h"
@@ -24,6 +27,7 @@ struct Job {
   uint32_t context = 0;
   abi::Dtype kv_dtype = abi::Dtype::kF32;  ///< what the KV caches hold
   std::vector<std::string> notes;          ///< what "auto" came to
+  std::optional<GpuProbe> probe;           ///< where "auto" had to look
 };
 
 /// kUsage for unknown targets and knobs; otherwise as Checkpoint::open().
@@ -35,7 +39,18 @@ Result<vm::cuda::Device> open_gpu();
 /// The program of a job, not yet validated.
 Result<schedule::Program> lower(const Job& job);
 
-/// --device: accepts "", "auto" and "cpu". kUnsupported for "cuda", kUsage for anything else.
+/// What runs a program.
+struct Runner {
+  eval::MachineFactory machine;    ///< empty: the CPU
+  std::vector<std::string> notes;  ///< where this machine's GPU is another than the program's
+};
+
+/// --device for a program of `target`: "cpu"; "cuda", kUnsupported where there is no such GPU; "" or "auto", the GPU
+/// where there is one and --gpu is not "none". kUsage for anything else. `probe` is asked for where it is empty.
+Result<Runner> choose_runner(const RunOptions& options, const ScheduleOptions& schedule, const std::string& target,
+                             std::optional<GpuProbe> probe);
+
+/// kUsage where --device is none of its names.
 Status check_device(const std::string& device);
 
 /// What `inspect` and `validate` can be given: a model (lowered by the options), a bundle or a file. Programs of

@@ -10,7 +10,7 @@ namespace amk::cli {
 
 /// How the model is read, which schedule for which GPU. Empty strings: not given.
 struct ScheduleOptions {
-  std::string gpu;                ///< --gpu: a target, or "auto"
+  std::string gpu;                ///< --gpu: a target, "auto" or "none"
   uint32_t context = 0;           ///< --context: positions; 0: the model's default
   std::string schedule_file;      ///< --schedule: knobs as JSON, a file or the text itself
   std::vector<std::string> sets;  ///< --set: "knob=value", after the file, in order

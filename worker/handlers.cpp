@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include "vm/cuda/driver.h"
+#include "worker/cuda_machine.h"
+#include "worker/session.h"
 
 namespace amk::worker {
 namespace {
@@ -34,6 +36,12 @@ Result<Json> devices(const Json&, Progress&) {
 
 }  // namespace
 
-ipc::Handlers handlers() { return {{"hello", hello}, {"devices", devices}}; }
+ipc::Handlers handlers(bool with_test_hooks) {
+  ipc::Handlers out = program_handlers(load_cuda_machine, with_test_hooks);
+  out.emplace("hello", hello);
+  out.emplace("devices", devices);
+  if (with_test_hooks) out.merge(test_hooks());
+  return out;
+}
 
 }  // namespace amk::worker

@@ -5,8 +5,8 @@
 
 namespace amk::worker {
 
-/// {"hello", "devices"}.
-[[nodiscard]] ipc::Handlers handlers();
+/// {"hello", "devices"}, and program_handlers() (worker/session.h) on the CUDA VM.
+[[nodiscard]] ipc::Handlers handlers(bool with_test_hooks);
 
 /// Ways to go wrong, and an echo: {"babble", "crash", "echo", "fail", "hang"}. Only with --test-hooks.
 [[nodiscard]] ipc::Handlers test_hooks();

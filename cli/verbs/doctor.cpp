@@ -4,6 +4,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -115,8 +116,13 @@ std::vector<Ability> abilities(const GpuProbe& probe) {
   out.push_back({"compile, validate and inspect programs for every target", true, "needs no GPU"});
   out.push_back({"run and verify programs on the CPU", true, "the reference VM"});
   out.push_back({"predict latencies", true, "the cost model"});
-  const std::string gpu = probe.gpus.empty() ? "; " + probe.problem : "";
-  out.push_back({"run and measure programs on a GPU", false, "this build runs programs on the CPU only" + gpu});
+  const bool known = std::ranges::any_of(probe.gpus, [](const Gpu& gpu) { return gpu.target != nullptr; });
+  std::string why = "by amk-worker";
+  if (!probe.nvrtc) why = "needs NVRTC, which was not found";
+  if (!known) why = probe.gpus.empty() ? probe.problem : "the GPU is none of the targets";
+  out.push_back({"run and measure programs on a GPU", known && probe.nvrtc, why});
+  out.push_back({"compile kernels for every target", probe.nvrtc.has_value(),
+                 probe.nvrtc ? "by NVRTC " + *probe.nvrtc : "needs NVRTC, which was not found"});
   return out;
 }
 

@@ -33,6 +33,7 @@ struct Writer {
   validator::ValidatedProgram program;
   std::optional<model::Tokenizer> tokenizer;
   std::vector<std::string> notes;
+  std::optional<GpuProbe> probe;  ///< where "--gpu auto" had to look
 };
 
 /// `verdict` is set, and nothing returned, when the validator did not accept the program of a model and its schedule.
@@ -40,7 +41,7 @@ Result<std::optional<Writer>> open_writer(const GenerateOptions& options, eval::
   if (eval::is_bundle(options.source)) {
     AMK_TRY(refuse_schedule_options(options.schedule, options.source));
     AMK_ASSIGN_OR_RETURN(eval::OpenBundle bundle, eval::open_bundle(options.source, options.model_dir));
-    return std::optional<Writer>({std::move(bundle.checkpoint), std::move(bundle.program), {}, {}});
+    return std::optional<Writer>({std::move(bundle.checkpoint), std::move(bundle.program), {}, {}, {}});
   }
   if (!options.model_dir.empty()) {
     return Error{ErrorCode::kUsage, "expected --model-dir beside a bundle, found it beside a model", options.source,
@@ -51,7 +52,8 @@ Result<std::optional<Writer>> open_writer(const GenerateOptions& options, eval::
   const validator::Validation validation = validator::validate(std::move(program));
   verdict = eval::verdict_of(validation);
   if (!validation.validated) return std::optional<Writer>();
-  return std::optional<Writer>({std::move(job.checkpoint), *validation.validated, {}, std::move(job.notes)});
+  return std::optional<Writer>(
+      {std::move(job.checkpoint), *validation.validated, {}, std::move(job.notes), std::move(job.probe)});
 }
 
 /// The model's tokenizer where it has one. One that is not modelled matters only where text must become tokens.
@@ -189,7 +191,8 @@ Json to_json(const std::optional<eval::Agreement>& agreement) {
           {"different_tokens", agreement->different_tokens}};
 }
 
-Json to_json(const Writer& writer, const std::vector<uint32_t>& prompt, const eval::Generation& generation) {
+Json to_json(const Writer& writer, const std::vector<uint32_t>& prompt, const eval::Generation& generation,
+             const std::string& device) {
   Json text = nullptr;
   if (writer.tokenizer) {
     std::string joined;
@@ -209,13 +212,14 @@ Json to_json(const Writer& writer, const std::vector<uint32_t>& prompt, const ev
           {"schedule_id", writer.program->meta.schedule_id},
           {"model", writer.checkpoint.name()},
           {"gpu", writer.program->target},
-          {"device", "cpu"},
+          {"device", device},
           {"notes", writer.notes}};
 }
 
-void add_summary(const eval::Generation& generation, Output& output) {
-  output.note(fmt::format("{} tokens ({}), {:.1f} tokens/s on the CPU", generation.tokens.size(),
-                          eval::stop_reason_name(generation.stop_reason), generation.tokens_per_second()));
+void add_summary(const eval::Generation& generation, const std::string& device, Output& output) {
+  output.note(fmt::format("{} tokens ({}), {:.1f} tokens/s measured on {}", generation.tokens.size(),
+                          eval::stop_reason_name(generation.stop_reason), generation.tokens_per_second(),
+                          device == "cpu" ? "the CPU" : device));
   if (!generation.agreement) return;
   const eval::Agreement& found = *generation.agreement;
   output.note(fmt::format(
@@ -254,9 +258,16 @@ Result<Exit> generate(const GenerateOptions& options, Output& output) {
   AMK_TRY(open_tokenizer(writer, !options.prompt_ids));
   AMK_ASSIGN_OR_RETURN(const std::vector<uint32_t> prompt, prompt_ids(options, writer));
 
+  AMK_ASSIGN_OR_RETURN(const Runner runner,
+                       choose_runner(options.run, options.schedule, writer.program->target, writer.probe));
+  writer.notes.insert(writer.notes.end(), runner.notes.begin(), runner.notes.end());
   ThreadPool pool(options.run.threads);
+  progress.step("loading the program");
+  AMK_ASSIGN_OR_RETURN(const std::unique_ptr<eval::Machine> machine,
+                       eval::make_machine(runner.machine, writer.program, writer.checkpoint, pool));
   Streamer streamer(writer, output, progress);
   eval::GenerateRequest request = request_of(options, writer, prompt);
+  request.machine = machine.get();
   request.on_token = [&](uint32_t token) { streamer.push(token); };
   progress.step("reading the prompt");
   AMK_ASSIGN_OR_RETURN(const eval::Generation generation, eval::generate(request, pool));
@@ -265,9 +276,9 @@ Result<Exit> generate(const GenerateOptions& options, Output& output) {
   if (!options.logits_file.empty()) {
     AMK_TRY(save_logits(options.logits_file, generation, prompt.size(), writer.checkpoint.config().vocab_size));
   }
-  if (output.json()) output.document(to_json(writer, prompt, generation));
+  if (output.json()) output.document(to_json(writer, prompt, generation, machine->device()));
   for (const std::string& note : writer.notes) output.note(note);
-  add_summary(generation, output);
+  add_summary(generation, machine->device(), output);
   return generation.agreement && !generation.agreement->agrees() ? Exit::kNegative : Exit::kDone;
 }
 

@@ -28,6 +28,7 @@ constexpr uint64_t kManifestBytesMax = 16 << 20;
 constexpr uint64_t kProgramBytesMax = 4ULL << 30;
 
 constexpr const char* kProgramFile = "program.json";
+constexpr const char* kKernelFile = "kernel.cubin";
 
 struct HashedFile {
   uint64_t size = 0;
@@ -69,7 +70,8 @@ const char* precision_name(const model::Checkpoint& checkpoint) {
 }
 
 std::string manifest(const Evaluation& evaluation, const model::Checkpoint& checkpoint, const HashedFiles& bundle_files,
-                     const HashedFiles& model_files, const fs::path& final_place) {
+                     const HashedFiles& model_files, const std::optional<BundleKernel>& compiled,
+                     const fs::path& final_place) {
   OrderedJson where = {{"source", checkpoint.source()},
                        {"rope_frequencies", precision_name(checkpoint)},
                        {"weights", model::weight_format_name(checkpoint.weight_format())}};
@@ -79,12 +81,15 @@ std::string manifest(const Evaluation& evaluation, const model::Checkpoint& chec
     where["relative"] = absolute.lexically_relative(fs::absolute(final_place).lexically_normal()).string();
   }
   where["files"] = to_json(model_files);
+  OrderedJson kernel = nullptr;
+  if (compiled) kernel = {{"file", kKernelFile}, {"sm", compiled->sm}, {"nvrtc", compiled->nvrtc}};
   const OrderedJson out = {{"bundle_version", kBundleVersion},
                            {"amk_version", AMK_VERSION},
                            {"ir_version", schedule::kIrVersion},
                            {"target", evaluation.verdict.gpu},
                            {"schedule_id", evaluation.verdict.schedule_id},
                            {"measured", evaluation.verdict.latency_kind == LatencyKind::kMeasuredGpu},
+                           {"kernel", std::move(kernel)},
                            {"files", to_json(bundle_files)},
                            {"model", std::move(where)}};
   return out.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
@@ -122,16 +127,18 @@ class TemporaryDirectory {
   fs::path path_;
 };
 
-Result<HashedFiles> write_contents(const fs::path& directory, const Evaluation& evaluation) {
+Result<HashedFiles> write_contents(const fs::path& directory, const Evaluation& evaluation,
+                                   const std::optional<BundleKernel>& kernel) {
   const schedule::Program& program = evaluation.program->program();
   AMK_ASSIGN_OR_RETURN(const abi::TargetInfo* target, schedule::find_target(program.target));
   const ProgramSummary summary = summarize(program, *target, evaluation.verdict.latency_position);
-  const std::map<std::string, std::string> contents = {
+  std::map<std::string, std::string> contents = {
       {kProgramFile, schedule::program_to_json(program)},
       {"config.json", schedule::config_to_json(program.config) + "\n"},
       {"verdict.json", verdict_to_json(evaluation.verdict)},
       {"report.md", report_markdown(evaluation.verdict, program, summary)},
   };
+  if (kernel) contents[kKernelFile].assign(reinterpret_cast<const char*>(kernel->cubin.data()), kernel->cubin.size());
   HashedFiles files;
   for (const auto& [name, text] : contents) {
     AMK_TRY(write_file_atomic(directory / name, text));
@@ -265,7 +272,8 @@ Status check_weights(const schedule::Program& program, const model::Checkpoint& 
 
 }  // namespace
 
-Result<fs::path> write_bundle(const fs::path& out, const Evaluation& evaluation, const model::Checkpoint& checkpoint) {
+Result<fs::path> write_bundle(const fs::path& out, const Evaluation& evaluation, const model::Checkpoint& checkpoint,
+                              const std::optional<BundleKernel>& kernel) {
   if (!evaluation.program) return Error{ErrorCode::kUsage, "expected an accepted program to bundle", "", ""};
   std::error_code failed;
   fs::create_directories(out, failed);
@@ -278,9 +286,9 @@ Result<fs::path> write_bundle(const fs::path& out, const Evaluation& evaluation,
   }
   AMK_ASSIGN_OR_RETURN(const HashedFiles model_files, hash_model(checkpoint));
   AMK_ASSIGN_OR_RETURN(TemporaryDirectory temporary, TemporaryDirectory::create(place));
-  AMK_ASSIGN_OR_RETURN(const HashedFiles files, write_contents(temporary.path(), evaluation));
+  AMK_ASSIGN_OR_RETURN(const HashedFiles files, write_contents(temporary.path(), evaluation, kernel));
   AMK_TRY(write_file_atomic(temporary.path() / "manifest.json",
-                            manifest(evaluation, checkpoint, files, model_files, place)));
+                            manifest(evaluation, checkpoint, files, model_files, kernel, place)));
   AMK_TRY(replace_directory(temporary.path(), place));
   temporary.release();
   return place;

@@ -1,13 +1,19 @@
 // The gate: lower, validate, run, compare with the oracle; only then a latency.
+//
+// A machine on a GPU is held to more than the reference VM: its own logits are compared at the first positions and,
+// after a drawn history, in the middle and at the end of the context; launches of several passes must do what single
+// ones do; every comparison is made of two runs that give the same bits. Its latency is measured.
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "base/thread_pool.h"
+#include "eval/machine.h"
 #include "eval/verdict.h"
 #include "model/checkpoint.h"
 #include "schedule/lowering.h"
@@ -25,15 +31,20 @@ struct EvaluateRequest {
   /// Called as the work goes on: what is done, how much of how much.
   std::function<void(std::string_view step, uint32_t done, uint32_t of)> progress;
   abi::Dtype kv_dtype = abi::Dtype::kF32;  ///< what the KV caches hold: f32, f16 or bf16
+  MachineFactory machine = nullptr;        ///< what the program is run on; empty: the CPU
+  /// Memory that the oracle's cache may take; a context whose history would take more is compared up to where it fits.
+  uint64_t history_bytes_max = uint64_t{2} << 30;
 };
 
 struct Evaluation {
   Verdict verdict;
   std::optional<validator::ValidatedProgram> program;  ///< present when it was accepted
+  std::shared_ptr<Machine> machine;  ///< what it ran on, for further use; as long as its checkpoint and its pool live
 };
 
 /// kUsage and kUnsupported as lower(); kBadInput where weights cannot be bound. An invalid or incorrect program is no
-/// error: the verdict says it.
+/// error: the verdict says it. Nor is a machine that breaks while it runs: the verdict is not correct, and its notes
+/// and its fault say why. Where the program cannot be loaded, the error is the factory's.
 Result<Evaluation> evaluate(const EvaluateRequest& request, ThreadPool& pool);
 
 /// The validator's part of a verdict.

@@ -9,12 +9,14 @@
 #include "eval/logits.h"
 #include "eval/oracle.h"
 #include "eval/tolerance.h"
-#include "vm/reference/reference_vm.h"
 
 namespace amk::eval {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+/// Tokens that a GPU is asked for at once: few enough to be read as they come.
+constexpr size_t kTokensAtOnce = 16;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -41,7 +43,8 @@ Status check_request(const GenerateRequest& request) {
 /// Holds each position of the VM against the oracle.
 class Verifier {
  public:
-  Verifier(const model::ModelConfig& config, abi::Dtype kv_dtype) : config_(config), kv_dtype_(kv_dtype) {}
+  Verifier(const model::ModelConfig& config, abi::Dtype kv_dtype, InputRounding rounding)
+      : config_(config), kv_dtype_(kv_dtype), rounding_(rounding) {}
 
   Status start(const GenerateRequest& request, ThreadPool& pool) {
     AMK_ASSIGN_OR_RETURN(Oracle oracle,
@@ -51,11 +54,12 @@ class Verifier {
   }
 
   /// Compares what the VM said after `token`.
-  Status compare(uint32_t token, const vm::ReferenceVm& machine) {
+  Status compare(uint32_t token, Machine& machine) {
+    AMK_ASSIGN_OR_RETURN(const std::vector<float> found, machine.logits());
     AMK_ASSIGN_OR_RETURN(const std::vector<float> expected, oracle_->forward_last({&token, 1}));
     largest_logit_ = std::max(largest_logit_, largest_magnitude(expected));
-    agreement_.tolerance = logit_tolerance(config_, largest_logit_, kv_dtype_);
-    const double difference = largest_difference(expected, machine.logits());
+    agreement_.tolerance = logit_tolerance(config_, largest_logit_, kv_dtype_, rounding_);
+    const double difference = largest_difference(expected, found);
     // The first NaN stays: nothing compares as larger than it.
     if (std::isnan(difference) || difference > agreement_.max_abs_err) agreement_.max_abs_err = difference;
     const bool near_tie = top_margin(expected) <= 2 * agreement_.tolerance;
@@ -69,6 +73,7 @@ class Verifier {
  private:
   const model::ModelConfig& config_;
   abi::Dtype kv_dtype_;
+  InputRounding rounding_;
   std::optional<Oracle> oracle_;
   Agreement agreement_;
   double largest_logit_ = 0;
@@ -76,20 +81,21 @@ class Verifier {
 
 class Generator {
  public:
-  Generator(const GenerateRequest& request, ThreadPool& pool, vm::ReferenceVm machine)
+  Generator(const GenerateRequest& request, ThreadPool& pool, Machine& machine)
       : request_(request),
         pool_(pool),
-        machine_(std::move(machine)),
+        machine_(machine),
         sampler_(request.sampling),
-        verifier_(request.checkpoint->config(), schedule::kv_dtype(request.program->program())) {}
+        verifier_(request.checkpoint->config(), schedule::kv_dtype(request.program->program()),
+                  machine.is_gpu() ? input_rounding(request.program->program()) : InputRounding::kNone) {}
 
   Result<Generation> run() {
     if (request_.verify) AMK_TRY(verifier_.start(request_, pool_));
     for (const uint32_t token : request_.prompt) {
       AMK_TRY(step(token, out_.prompt_seconds));
-      const std::span<const float> logits = machine_.logits();
-      if (request_.keep_prompt_logits)
-        out_.prompt_logits.insert(out_.prompt_logits.end(), logits.begin(), logits.end());
+      if (!request_.keep_prompt_logits) continue;
+      AMK_ASSIGN_OR_RETURN(const std::vector<float> logits, machine_.logits());
+      out_.prompt_logits.insert(out_.prompt_logits.end(), logits.begin(), logits.end());
     }
     AMK_TRY(decode());
     if (request_.verify) out_.agreement = verifier_.agreement();
@@ -105,23 +111,52 @@ class Generator {
     return {};
   }
 
+  /// What the last pass chooses, and where it is greedy and nobody looks at logits, what the next ones do.
+  Result<std::vector<uint32_t>> choose() {
+    if (request_.sampling.temperature != 0) {
+      AMK_ASSIGN_OR_RETURN(const std::vector<float> logits, machine_.logits());
+      return std::vector{sampler_.choose(logits)};
+    }
+    std::vector<uint32_t> out = {machine_.next_token()};
+    if (request_.verify || !machine_.is_gpu()) return out;
+    const size_t room = (*request_.program)->meta.context - machine_.position();
+    const size_t wanted = request_.max_tokens - out_.tokens.size() - 1;
+    const size_t count = std::min({room, wanted, std::max<size_t>(machine_.tokens_per_launch(), kTokensAtOnce)});
+    if (count == 0 || is_stop(out.front())) return out;
+    const Clock::time_point start = Clock::now();
+    AMK_ASSIGN_OR_RETURN(const std::vector<uint32_t> more, machine_.decode(out.front(), static_cast<uint32_t>(count)));
+    out_.decode_seconds += seconds_since(start);
+    out_.decode_passes += static_cast<uint32_t>(count);
+    // The last of them is the choice of the machine's last pass: the next call begins with it.
+    out.insert(out.end(), more.begin(), more.end() - 1);
+    return out;
+  }
+
+  [[nodiscard]] bool is_stop(uint32_t token) const {
+    return std::find(request_.stop_ids.begin(), request_.stop_ids.end(), token) != request_.stop_ids.end();
+  }
+
   Status decode() {
     const uint32_t context = (*request_.program)->meta.context;
     while (out_.tokens.size() < request_.max_tokens) {
-      const uint32_t token =
-          request_.sampling.temperature == 0 ? machine_.next_token() : sampler_.choose(machine_.logits());
-      if (std::find(request_.stop_ids.begin(), request_.stop_ids.end(), token) != request_.stop_ids.end()) {
-        out_.stop_reason = StopReason::kStopToken;
-        return {};
+      const uint32_t before = machine_.position();
+      AMK_ASSIGN_OR_RETURN(const std::vector<uint32_t> chosen, choose());
+      for (const uint32_t token : chosen) {
+        if (is_stop(token)) {
+          out_.stop_reason = StopReason::kStopToken;
+          return {};
+        }
+        out_.tokens.push_back(token);
+        if (request_.on_token) request_.on_token(token);
       }
-      out_.tokens.push_back(token);
-      if (request_.on_token) request_.on_token(token);
       if (out_.tokens.size() == request_.max_tokens) break;
+      if (machine_.position() > before) continue;
       if (machine_.position() == context) {
         out_.stop_reason = StopReason::kContext;
         return {};
       }
-      AMK_TRY(step(token, out_.decode_seconds));
+      AMK_TRY(step(chosen.back(), out_.decode_seconds));
+      ++out_.decode_passes;
     }
     out_.stop_reason = StopReason::kLength;
     return {};
@@ -129,7 +164,7 @@ class Generator {
 
   const GenerateRequest& request_;
   ThreadPool& pool_;
-  vm::ReferenceVm machine_;
+  Machine& machine_;
   Sampler sampler_;
   Verifier verifier_;
   Generation out_;
@@ -150,14 +185,16 @@ const char* stop_reason_name(StopReason reason) {
 }
 
 double Generation::tokens_per_second() const {
-  // The first generated token comes out of the prompt's last pass; decoding made the rest.
-  return tokens.size() < 2 || decode_seconds <= 0 ? 0 : static_cast<double>(tokens.size() - 1) / decode_seconds;
+  // The first generated token comes out of the prompt's last pass; each pass after that makes one, wanted or not.
+  return tokens.size() < 2 || decode_seconds <= 0 ? 0 : decode_passes / decode_seconds;
 }
 
 Result<Generation> generate(const GenerateRequest& request, ThreadPool& pool) {
   AMK_TRY(check_request(request));
-  AMK_ASSIGN_OR_RETURN(vm::ReferenceVm machine, vm::ReferenceVm::create(*request.program, *request.checkpoint, pool));
-  return Generator(request, pool, std::move(machine)).run();
+  if (request.machine != nullptr) return Generator(request, pool, *request.machine).run();
+  AMK_ASSIGN_OR_RETURN(const std::unique_ptr<Machine> machine,
+                       make_cpu_machine(*request.program, *request.checkpoint, pool));
+  return Generator(request, pool, *machine).run();
 }
 
 }  // namespace amk::eval

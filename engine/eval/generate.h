@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "base/thread_pool.h"
+#include "eval/machine.h"
 #include "eval/sampler.h"
 #include "model/checkpoint.h"
 #include "validator/validator.h"
@@ -19,6 +20,7 @@ namespace amk::eval {
 struct GenerateRequest {
   const model::Checkpoint* checkpoint = nullptr;
   const validator::ValidatedProgram* program = nullptr;
+  Machine* machine = nullptr;    ///< that has the program loaded, at no position yet; null: the CPU
   std::vector<uint32_t> prompt;  ///< at least one token
   uint32_t max_tokens = 64;
   Sampling sampling;
@@ -48,14 +50,17 @@ struct Generation {
   StopReason stop_reason = StopReason::kLength;
   double prompt_seconds = 0;
   double decode_seconds = 0;         ///< without the oracle's time
+  uint32_t decode_passes = 0;        ///< after the prompt's
   std::vector<float> prompt_logits;  ///< [prompt.size(), vocab] when asked for
   std::optional<Agreement> agreement;
 
-  /// Generated tokens per second of decoding; 0 when nothing was generated.
+  /// Passes per second of decoding, each of which makes a token; 0 when nothing was generated.
   [[nodiscard]] double tokens_per_second() const;
 };
 
-/// kUsage: an empty or too long prompt, a token outside the vocabulary, bad sampling.
+/// kUsage: an empty or too long prompt, a token outside the vocabulary, bad sampling. kInternal: the machine broke on
+/// the way; on_token has had what was chosen before. Where nothing but greedy choices is wanted, a GPU's tokens come
+/// several at a time.
 Result<Generation> generate(const GenerateRequest& request, ThreadPool& pool);
 
 }  // namespace amk::eval

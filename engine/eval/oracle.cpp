@@ -392,4 +392,30 @@ Result<std::vector<float>> Oracle::forward_last(std::span<const uint32_t> ids) {
 uint32_t Oracle::position() const { return static_cast<uint32_t>(impl_->position); }
 void Oracle::reset() { impl_->position = 0; }
 
+Status Oracle::set_history(const std::function<float(uint32_t layer, bool value, uint64_t element)>& draw,
+                           uint32_t position) {
+  Impl& impl = *impl_;
+  if (position > impl.context) {
+    return Error{ErrorCode::kUsage,
+                 fmt::format("expected at most {} positions, the context, found {}", impl.context, position), "", ""};
+  }
+  try {
+    impl.reserve(position);
+  } catch (const std::exception&) {
+    return Error{ErrorCode::kIo, fmt::format("expected memory for {} positions, found too little", position), "", ""};
+  }
+  for (size_t row = 0; row < impl.layers.size() * 2 * position; ++row) {
+    const size_t layer = row / 2 / position;
+    const size_t which = row / position % 2;
+    const size_t at = row % position;
+    const std::span<float> out(impl.cache(layer, which, at), impl.kv_size);
+    for (size_t i = 0; i < out.size(); ++i) {
+      out[i] = draw(static_cast<uint32_t>(layer), which == 1, at * impl.kv_size + i);
+    }
+    round_all(impl.cache_dtype, out);
+  }
+  impl.position = position;
+  return {};
+}
+
 }  // namespace amk::eval

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -42,6 +43,10 @@ class Oracle {
   [[nodiscard]] uint32_t position() const;
   /// Forgets every position.
   void reset();
+  /// Fills positions [0, position) of the cache, and goes on from there: `draw` gives element [position, kv_head, i] of
+  /// a layer's keys or values by its index, rotated already; it is rounded to the cache's dtype. kUsage beyond the
+  /// context, kIo when memory runs out.
+  Status set_history(const std::function<float(uint32_t layer, bool value, uint64_t element)>& draw, uint32_t position);
 
  private:
   struct Impl;

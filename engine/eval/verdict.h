@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "ipc/fault.h"
 #include "validator/validator.h"
 
 namespace amk::eval {
@@ -36,8 +37,10 @@ struct Verdict {
   uint64_t tasks = 0;
   uint64_t weight_bytes = 0;
   std::string model;
-  std::string gpu;     ///< the target the program is for
-  std::string device;  ///< what the output was computed on: "cpu"
+  std::string gpu;                  ///< the target the program is for
+  std::string device;               ///< what the output was computed on: "cpu", or a GPU's name
+  bool run_failed = false;          ///< the machine broke; a note says how
+  std::optional<ipc::Fault> fault;  ///< the wait that did not end, where a launch failed
   std::vector<std::string> notes;
 
   /// 100 x floor / latency: 100 is the floor, less is slower.

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "ipc/protocol.h"
+
 namespace amk::eval {
 namespace {
 
@@ -61,6 +63,7 @@ std::string verdict_to_json(const Verdict& verdict) {
                {"model", verdict.model},
                {"gpu", verdict.gpu},
                {"device", verdict.device},
+               {"fault", verdict.fault ? ipc::to_json(*verdict.fault) : Json(nullptr)},
                {"notes", verdict.notes}});
 }
 

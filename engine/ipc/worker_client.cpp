@@ -170,6 +170,13 @@ Error WorkerClient::nonsense(std::string_view name, std::string_view problem) {
                 fmt::format("the worker ended with {} during request '{}': {}", status->text(), name, problem));
 }
 
+void WorkerClient::stop() {
+  if (!child_) return;
+  child_->kill();
+  last_stderr_ = child_->stderr_tail();
+  child_.reset();
+}
+
 Error WorkerClient::failed(CallEnd end, std::string message) {
   if (!child_->kill()) message += "; it is stuck in the kernel and has not died yet";
   end_ = end;

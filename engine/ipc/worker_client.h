@@ -50,6 +50,9 @@ class WorkerClient {
   Result<Json> call(std::string_view name, const Json& params, std::chrono::milliseconds deadline,
                     const OnProgress& on_progress = nullptr);
 
+  /// Ends the child; the next call starts another. For one that answers and is of no more use.
+  void stop();
+
   // About the last call.
   [[nodiscard]] CallEnd end() const { return end_; }
   [[nodiscard]] const std::optional<Fault>& fault() const { return fault_; }  ///< that came with an error

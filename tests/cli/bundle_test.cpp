@@ -32,6 +32,7 @@ const std::set<std::string> kVerdictKeys = {"valid",
                                             "model",
                                             "gpu",
                                             "device",
+                                            "fault",
                                             "notes"};
 
 std::set<std::string> with(std::set<std::string> keys, const char* more) {

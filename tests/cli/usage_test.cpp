@@ -79,7 +79,7 @@ TEST_CASE("a value out of its range is a usage error that says what was expected
       {{"eval", "toy", "--threads", "0"}, "expected an integer from 1 to 1024"},
       {{"eval", "toy", "--positions", "1.5"}, "expected an integer"},
       {{"eval", "toy", "--set", "pipelining_depth"}, "expected KNOB=VALUE"},
-      {{"eval", "toy", "--set", "pipelining_depth=1"}, "expected an integer from 2 to 64"},
+      {{"eval", "toy", "--set", "pipelining_depth=1"}, "expected an integer from 2 to 32"},
       {{"eval", "toy", "--set", "threads_per_block=100"}, "a multiple of 32"},
       {{"generate", "toy"}, "expected one of --prompt, --prompt-ids and --prompt-file, found none"},
       {{"generate", "toy", "--prompt", "a", "--prompt-ids", "1"}, "found several"},

@@ -38,8 +38,11 @@ std::map<std::string, std::vector<std::string>> values_for(const abi::TargetInfo
       {"tokens_per_launch", {"2", "64"}},
       {"kernel_knobs.stream_backend", {"plain"}},
       {"kernel_knobs.copies_in_flight", {"1"}},
+      {"kernel_knobs.sync_protocol", {"counters", "packets"}},
+      {"kernel_knobs.products", {"float32"}},
   };
   if (target.sm >= 80) values["kernel_knobs.stream_backend"].emplace_back("cp_async");
+  if (target.sm >= 80) values["kernel_knobs.products"].emplace_back("tensor_cores");
   if (target.sm >= 90) values["kernel_knobs.stream_backend"].emplace_back("bulk");
   return values;
 }

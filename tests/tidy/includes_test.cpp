@@ -105,7 +105,7 @@ TEST_CASE("nothing of CUDA is included anywhere: its libraries are opened at run
 
 TEST_CASE("device code includes abi, device code, the shared records and the fixed-size integers") {
   for (const char* path :
-       {"engine/instructions/rope/rope.cuh", "engine/vm/cuda/kernel.cu", "engine/vm/cuda/records.h"}) {
+       {"engine/instructions/rope/rope.cuh", "engine/vm/cuda/kernel.cu", "engine/instructions/device/records.h"}) {
     CAPTURE(path);
     CHECK(broken(path, "\"abi/tables.h\"").empty());
     CHECK(broken(path, "\"instructions/device/ring.cuh\"").empty());
@@ -115,9 +115,9 @@ TEST_CASE("device code includes abi, device code, the shared records and the fix
     CHECK(broken(path, "\"instructions/contract.h\"") == "include-table");
     CHECK(broken(path, "\"base/result.h\"") == "include-table");
   }
-  CHECK(broken("engine/vm/cuda/kernel.cu", "\"vm/cuda/records.h\"").empty());
-  CHECK(broken("engine/instructions/rope/rope.cuh", "\"vm/cuda/records.h\"") == "include-table");
-  CHECK(broken("engine/vm/cuda/loader.cpp", "\"vm/cuda/records.h\"").empty());
+  CHECK(broken("engine/vm/cuda/kernel.cu", "\"instructions/device/records.h\"").empty());
+  CHECK(broken("engine/instructions/rope/rope.cuh", "\"instructions/device/records.h\"").empty());
+  CHECK(broken("engine/vm/cuda/loader.cpp", "\"instructions/device/records.h\"").empty());
   CHECK(broken("engine/vm/cuda/loader.cpp", "<vector>").empty());
 }
 

@@ -213,13 +213,12 @@ __device__ __forceinline__ void positions_of(uint32_t position, uint32_t kv_bloc
 }
 
 __device__ __forceinline__ void run_attention(const Block& block, const TaskRecord& task, uint32_t place) {
-  using namespace attention;
   constexpr auto kOp = abi::Opcode::kAttention;
   const auto& params = params_of<abi::AttentionParams>(task);
   const auto* keys =
-      cache_element(task.operand[operand_at(kOp, "k_cache")], task.context, params.kv_head, 0, kHeadDim, 0);
+      cache_element(task.operand[operand_at(kOp, "k_cache")], task.context, params.kv_head, 0, attention::kHeadDim, 0);
   const auto* values =
-      cache_element(task.operand[operand_at(kOp, "v_cache")], task.context, params.kv_head, 0, kHeadDim, 0);
+      cache_element(task.operand[operand_at(kOp, "v_cache")], task.context, params.kv_head, 0, attention::kHeadDim, 0);
   uint32_t begin, end;
   positions_of(block.turn.position, params.kv_block, params.split, params.splits, begin, end);
   // Nobody reads the partial of a split that nobody expects.
@@ -229,28 +228,28 @@ __device__ __forceinline__ void run_attention(const Block& block, const TaskReco
   if (row_apart) --end;
 
   float* q = reinterpret_cast<float*>(Block::area());
-  float* row = q + kHeads * kHeadDim;  // [2][head_dim]: this pass's key and value
-  float* joined = row + 2 * kHeadDim;  // [warps][kHeads][head_dim + 2]
-  const uint32_t mine = begin + block.warp * kPositions;
-  const uint32_t active = max(1U, min(kWarps, (end - begin + kPositions - 1) / kPositions));
+  float* row = q + attention::kHeads * attention::kHeadDim;  // [2][head_dim]: this pass's key and value
+  float* joined = row + 2 * attention::kHeadDim;  // [warps][attention::kHeads][head_dim + 2]
+  const uint32_t mine = begin + block.warp * attention::kPositions;
+  const uint32_t active = max(1U, min(kWarps, (end - begin + attention::kPositions - 1) / attention::kPositions));
 #pragma unroll 1
-  for (uint32_t first = 0; first < params.group; first += kHeads) {
-    const uint32_t heads = min(kHeads, params.group - first);
+  for (uint32_t first = 0; first < params.group; first += attention::kHeads) {
+    const uint32_t heads = min(attention::kHeads, params.group - first);
     const uint32_t head = params.kv_head * params.group + first;
-    Loaded loaded;
-    load_rounds(block, keys, values, mine, end, loaded);  // on their way while the query comes
-    const uint32_t pairs = (kHeads + (row_apart ? 2 : 0)) * kHeadDim / 2;
+    attention::Loaded loaded;
+    attention::load_rounds(block, keys, values, mine, end, loaded);  // on their way while the query comes
+    const uint32_t pairs = (attention::kHeads + (row_apart ? 2 : 0)) * attention::kHeadDim / 2;
 #pragma unroll 1
     for (uint32_t pair = block.thread; pair < pairs; pair += kWarps * 32) {
       const uint32_t i = 2 * pair;
       float2 value = make_float2(0.0F, 0.0F);
-      if (i < heads * kHeadDim) {
-        value = Activation(block, task.operand[operand_at(kOp, "q")]).load2(head * kHeadDim + i);
+      if (i < heads * attention::kHeadDim) {
+        value = Activation(block, task.operand[operand_at(kOp, "q")]).load2(head * attention::kHeadDim + i);
         value = make_float2(value.x * params.scale, value.y * params.scale);
-      } else if (i >= kHeads * kHeadDim) {
-        const bool is_key = i < (kHeads + 1) * kHeadDim;
+      } else if (i >= attention::kHeads * attention::kHeadDim) {
+        const bool is_key = i < (attention::kHeads + 1) * attention::kHeadDim;
         value =
-            Activation(block, is_key ? task.current_k : task.current_v).load2(params.kv_head * kHeadDim + i % kHeadDim);
+            Activation(block, is_key ? task.current_k : task.current_v).load2(params.kv_head * attention::kHeadDim + i % attention::kHeadDim);
       }
       q[i] = value.x;
       q[i + 1] = value.y;
@@ -258,42 +257,42 @@ __device__ __forceinline__ void run_attention(const Block& block, const TaskReco
     consumer_barrier();
     stamp(block, &TraceRecord::staged, place);
     if (block.warp < active) {
-      Running running;
-      clear(running);
-      for (uint32_t at = mine; at < end; at += kUnroll * kStep) {
-        if (at != mine) load_rounds(block, keys, values, at, end, loaded);
-        add_rounds<kUnroll>(
-            block, q, running, [&](uint32_t u, uint32_t v, uint32_t i) { return widened(loaded.key[u][v], i); },
-            [&](uint32_t u, uint32_t v, uint32_t i) { return widened(loaded.value[u][v], i); },
-            [&](uint32_t u) { return at + u * kStep + block.lane / kLanes < end; });
+      attention::Running running;
+      attention::clear(running);
+      for (uint32_t at = mine; at < end; at += attention::kUnroll * attention::kStep) {
+        if (at != mine) attention::load_rounds(block, keys, values, at, end, loaded);
+        attention::add_rounds<attention::kUnroll>(
+            block, q, running, [&](uint32_t u, uint32_t v, uint32_t i) { return attention::widened(loaded.key[u][v], i); },
+            [&](uint32_t u, uint32_t v, uint32_t i) { return attention::widened(loaded.value[u][v], i); },
+            [&](uint32_t u) { return at + u * attention::kStep + block.lane / attention::kLanes < end; });
       }
       if (row_apart && block.warp == 0) {
-        add_rounds<1>(
-            block, q, running, [&](uint32_t, uint32_t v, uint32_t i) { return row[column_of(block, v) + i]; },
-            [&](uint32_t, uint32_t v, uint32_t i) { return row[kHeadDim + column_of(block, v) + i]; },
-            [&](uint32_t) { return block.lane < kLanes; });
+        attention::add_rounds<1>(
+            block, q, running, [&](uint32_t, uint32_t v, uint32_t i) { return row[attention::column_of(block, v) + i]; },
+            [&](uint32_t, uint32_t v, uint32_t i) { return row[attention::kHeadDim + attention::column_of(block, v) + i]; },
+            [&](uint32_t) { return block.lane < attention::kLanes; });
       }
       // With nothing but this pass's row the first group of lanes has it all.
-      if (end > begin) join_warp(running);
-      leave(block, running, joined);
+      if (end > begin) attention::join_warp(running);
+      attention::leave(block, running, joined);
     }
     consumer_barrier();
     const Activation partials(block, task.operand[operand_at(kOp, "partials")]);
 #pragma unroll 1
-    for (uint32_t i = block.thread; i < heads * (kHeadDim + 2); i += kWarps * 32) {
-      const uint32_t h = i / (kHeadDim + 2), column = i % (kHeadDim + 2);
-      const float* of_head = joined + h * (kHeadDim + 2);
-      constexpr uint32_t kPitch = kHeads * (kHeadDim + 2);
+    for (uint32_t i = block.thread; i < heads * (attention::kHeadDim + 2); i += kWarps * 32) {
+      const uint32_t h = i / (attention::kHeadDim + 2), column = i % (attention::kHeadDim + 2);
+      const float* of_head = joined + h * (attention::kHeadDim + 2);
+      constexpr uint32_t kPitch = attention::kHeads * (attention::kHeadDim + 2);
       float top = -kInfinity;
-      for (uint32_t w = 0; w < active; ++w) top = fmaxf(top, of_head[w * kPitch + kHeadDim]);
+      for (uint32_t w = 0; w < active; ++w) top = fmaxf(top, of_head[w * kPitch + attention::kHeadDim]);
       float total = 0;
       for (uint32_t w = 0; w < active; ++w) {
-        total += weight(of_head[w * kPitch + kHeadDim], top) * of_head[w * kPitch + (column == kHeadDim ? 0 : column)];
+        total += attention::weight(of_head[w * kPitch + attention::kHeadDim], top) * of_head[w * kPitch + (column == attention::kHeadDim ? 0 : column)];
       }
-      partials.store(((head + h) * params.splits + params.split) * (kHeadDim + 2) + column,
-                     column == kHeadDim ? top : total);
+      partials.store(((head + h) * params.splits + params.split) * (attention::kHeadDim + 2) + column,
+                     column == attention::kHeadDim ? top : total);
     }
-    if (first + kHeads < params.group) consumer_barrier();
+    if (first + attention::kHeads < params.group) consumer_barrier();
   }
 }
 

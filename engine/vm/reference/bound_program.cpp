@@ -9,6 +9,7 @@
 #include <unordered_set>
 
 #include "base/checked.h"
+#include "instructions/cpu_math.h"
 #include "model/model_config.h"
 
 namespace amk::vm {
@@ -186,6 +187,25 @@ void BoundProgram::poison(uint32_t position) {
     for (uint64_t head = 0; head < buffer.shape.extent[0]; ++head) {
       std::memset(data_[i] + (head * buffer.shape.extent[1] + position) * row, kNanByte, row);
     }
+  }
+}
+
+void BoundProgram::set_history(const std::function<float(uint32_t layer, bool value, uint64_t element)>& draw,
+                               uint32_t position) {
+  uint32_t cache = 0;
+  std::vector<float> row;
+  for (size_t i = 0; i < program().buffers.size(); ++i) {
+    const Buffer& buffer = program().buffers[i];
+    if (buffer.kind != abi::BufferKind::kKvCache) continue;
+    const uint64_t heads = buffer.shape.extent[0], head_dim = buffer.shape.extent[2];
+    row.resize(head_dim);
+    for (uint64_t at = 0; at < position * heads; ++at) {  // position, head
+      for (uint64_t e = 0; e < head_dim; ++e) row[e] = draw(cache / 2, cache % 2 == 1, at * head_dim + e);
+      const uint64_t place = at % heads * buffer.shape.extent[1] + at / heads;
+      instructions::store_rounded(buffer.shape.dtype, row.data(), head_dim,
+                                  data_[i] + place * head_dim * abi::dtype_bytes(buffer.shape.dtype));
+    }
+    ++cache;
   }
 }
 

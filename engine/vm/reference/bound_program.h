@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -59,6 +60,8 @@ class BoundProgram {
   void begin_pass(uint32_t token, uint32_t position);
   /// Fills all that this pass must write before it reads (scratch, outputs, the caches' current position) with NaN.
   void poison(uint32_t position);
+  /// Fills the caches' positions [0, position), which is at most context(). Caches stand keys, values, layer by layer.
+  void set_history(const std::function<float(uint32_t layer, bool value, uint64_t element)>& draw, uint32_t position);
 
   [[nodiscard]] uint32_t context() const { return validated_.program().meta.context; }
   [[nodiscard]] uint64_t vocab() const { return vocab_; }  ///< tokens that every embedding table has

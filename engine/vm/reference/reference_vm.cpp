@@ -60,7 +60,22 @@ Status ReferenceVm::step(uint32_t token) {
 std::span<const float> ReferenceVm::logits() const { return impl_->program->logits(); }
 uint32_t ReferenceVm::next_token() const { return impl_->program->next_token(); }
 uint32_t ReferenceVm::position() const { return impl_->position; }
+uint64_t ReferenceVm::vocab() const { return impl_->program->vocab(); }
 void ReferenceVm::reset() { impl_->position = 0; }
+
+Status ReferenceVm::set_history(const std::function<float(uint32_t layer, bool value, uint64_t element)>& draw,
+                                uint32_t position) {
+  if (position > impl_->program->context()) {
+    return Error{ErrorCode::kUsage,
+                 fmt::format("expected at most {} positions, the program's context, found {}",
+                             impl_->program->context(), position),
+                 "", "compile for a longer context"};
+  }
+  impl_->program->set_history(draw, position);
+  impl_->position = position;
+  return {};
+}
+
 void ReferenceVm::set_order(Order order) { impl_->order = order; }
 void ReferenceVm::set_poison(bool poison) { impl_->poison = poison; }
 

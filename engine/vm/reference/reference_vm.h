@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -45,7 +46,11 @@ class ReferenceVm {
   [[nodiscard]] std::span<const float> logits() const;  ///< float32[vocab]
   [[nodiscard]] uint32_t next_token() const;            ///< greedy choice, by the program's own argmax
   [[nodiscard]] uint32_t position() const;              ///< positions filled so far
+  [[nodiscard]] uint64_t vocab() const;                 ///< tokens that step() takes
   void reset();                                         ///< forgets every position
+  /// Fills positions [0, position) of the caches and goes on from there. `draw` gives element [position, kv_head, i] of
+  /// a layer's keys or values by its index; it is rounded to the caches' dtype. kUsage beyond the context.
+  Status set_history(const std::function<float(uint32_t layer, bool value, uint64_t element)>& draw, uint32_t position);
   void set_order(Order order);
   /// Fills scratch and outputs with NaN before every pass, so that a read of an unwritten byte shows.
   void set_poison(bool poison);

@@ -36,9 +36,10 @@ TEST_CASE("a quantised matrix is its rows") {
   CHECK(size_bytes({Dtype::kBf16, 3, {2, 3, 4, 1}}) == 48);
 }
 
-TEST_CASE("a chunk of eight rows in shared memory is packed by 128 columns") {
+TEST_CASE("a chunk of eight rows in shared memory is packed by 64 columns, or by 128 where it is quantised") {
   CHECK(packed_bytes(Dtype::kBf16, 8, 1024) == 16384);
-  CHECK(packed_bytes(Dtype::kF32, 8, 10) == 320);
+  CHECK(packed_bytes(Dtype::kF32, 8, 10) == 2048);
+  CHECK(packed_bytes(Dtype::kF16, 8, 65) == 2048);
   CHECK(packed_bytes(Dtype::kI8G128, 8, 128) == 1024 + 16);
   CHECK(packed_bytes(Dtype::kI8Row, 8, 128) == 1024 + 16);
   CHECK(packed_bytes(Dtype::kI8G64, 8, 128) == 1024 + 32);

@@ -61,3 +61,37 @@ TEST_CASE("on golden models the tolerance holds the error and is no more than a 
     MESSAGE(name << ": error " << verdict.max_abs_err << ", " << ratio << " of the tolerance");
   }
 }
+
+TEST_CASE("tensor cores are allowed what rounding their inputs costs, and float32 products no more than before") {
+  const test::LoweredModel model = test::open_model("toy-2l");
+  const model::ModelConfig& config = model.graph.config;
+  const double float32 = logit_tolerance(config, 4.0);
+  const auto with = [&](eval::InputRounding rounding) {
+    return logit_tolerance(config, 4.0, abi::Dtype::kF32, rounding);
+  };
+  CHECK(with(eval::InputRounding::kNone) == float32);
+  // Two layers: nine products one after another.
+  CHECK(with(eval::InputRounding::kBf16Parts) - float32 == doctest::Approx(4.0 * 0x1p-17 * 3));
+  CHECK(with(eval::InputRounding::kInt8Digits) - float32 == doctest::Approx(4.0 * 0x1p-17 * 3 * 0.7071068));
+  CHECK(logit_tolerance(config, 4.0, abi::Dtype::kBf16, eval::InputRounding::kBf16Parts) >
+        logit_tolerance(config, 4.0, abi::Dtype::kBf16));
+}
+
+TEST_CASE("what a GPU rounds is read off the program: its products and its weights") {
+  const auto rounding_of = [](const std::string& name, const char* weights, const char* target, bool float32) {
+    model::OpenOptions options;
+    options.weights = model::parse_weight_format(weights).value();
+    const auto checkpoint = model::Checkpoint::open(name, options).value();
+    const schedule::ModelGraph graph = schedule::build_graph(checkpoint);
+    schedule::ScheduleConfig config;
+    if (float32) config.products = abi::Products::kFloat32;
+    return eval::input_rounding(schedule::lower({&graph, *schedule::find_target(target), config, 64}).value());
+  };
+  const std::string bf16 = "tests/models/llama-bf16-sharded";
+  CHECK(rounding_of(bf16, "stored", "h100", false) == eval::InputRounding::kBf16Parts);
+  CHECK(rounding_of(bf16, "int8", "h100", false) == eval::InputRounding::kInt8Digits);
+  CHECK(rounding_of(bf16, "int4:64", "h100", false) == eval::InputRounding::kInt8Digits);
+  CHECK(rounding_of(bf16, "stored", "h100", true) == eval::InputRounding::kNone);
+  CHECK(rounding_of(bf16, "int8", "h100", true) == eval::InputRounding::kNone);
+  CHECK(rounding_of("tests/models/llama-f16", "stored", "h100", false) == eval::InputRounding::kNone);
+}

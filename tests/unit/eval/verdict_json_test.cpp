@@ -35,7 +35,7 @@ TEST_CASE("a verdict has every key that is promised, and exactly those") {
   const std::set<std::string> promised = {"valid",          "verdict",    "findings",     "correct",  "max_abs_err",
                                           "top1_agreement", "latency_us", "latency_kind", "floor_us", "pct_of_floor",
                                           "schedule_id",    "tasks",      "weight_mb",    "model",    "gpu",
-                                          "device",         "notes"};
+                                          "device",         "fault",      "notes"};
   const std::set<std::string> further = {"tolerance", "compared_positions", "repeatable", "latency_position"};
   for (const eval::Verdict& verdict : {eval::Verdict{}, evaluate("toy").verdict}) {
     std::set<std::string> keys = promised;

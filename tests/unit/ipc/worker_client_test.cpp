@@ -281,3 +281,14 @@ TEST_CASE("the installed worker is $AMK_WORKER, else the one beside this program
   REQUIRE(found.ok());
   CHECK(std::filesystem::equivalent(found->arguments.front(), AMK_WORKER_PROGRAM));
 }
+
+TEST_CASE("a child that is stopped is gone, and the next call gets a new one") {
+  WorkerClient client = worker();
+  check_works(client, 1);
+  const pid_t child = client.pid();
+  client.stop();
+  CHECK(client.pid() == 0);
+  CHECK(::kill(child, 0) == -1);
+  client.stop();  // nothing more to stop
+  check_works(client, 2);
+}

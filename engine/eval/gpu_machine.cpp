@@ -1,0 +1,279 @@
+#include "eval/gpu_machine.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "base/base64.h"
+#include "base/files.h"
+#include "schedule/program_json.h"
+
+namespace amk::eval {
+namespace {
+
+namespace fs = std::filesystem;
+using ipc::Json;
+using std::chrono::milliseconds;
+
+/// Values that the worker draws and uploads in a second, at least.
+constexpr uint64_t kHistoryValuesPerSecond = 5'000'000;
+
+/// A file of this process alone, removed with this.
+class TemporaryFile {
+ public:
+  static Result<TemporaryFile> create(std::string_view content) {
+    std::error_code problem;
+    fs::path directory = fs::temp_directory_path(problem);
+    if (problem) directory = ".";
+    std::string path = (directory / "amk-program.XXXXXX").string();
+    const int file = ::mkstemp(path.data());
+    if (file < 0) {
+      return Error{ErrorCode::kIo, fmt::format("expected to create a file, found: {}", std::strerror(errno)), path, ""};
+    }
+    ::close(file);
+    TemporaryFile out(path);
+    AMK_TRY(write_file_atomic(path, content));
+    return out;
+  }
+  TemporaryFile(TemporaryFile&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  TemporaryFile& operator=(TemporaryFile&&) = delete;
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  ~TemporaryFile() {
+    std::error_code ignored;
+    if (!path_.empty()) fs::remove(path_, ignored);
+  }
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  explicit TemporaryFile(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
+
+Json model_of(const model::Checkpoint& checkpoint) {
+  const bool stored = checkpoint.config().rope.frequency_dtype != abi::Dtype::kF32;
+  // A directory of the name of a built-in model is not it: an absolute path never is.
+  const std::string source =
+      checkpoint.directory().empty() ? checkpoint.source() : fs::absolute(checkpoint.directory()).string();
+  return {{"source", source},
+          {"rope_frequencies", stored ? "stored" : "float32"},
+          {"weights", model::weight_format_name(checkpoint.weight_format())}};
+}
+
+LoadReport report_of(const Json& reply) {
+  return {reply.at("registers").get<uint32_t>(),    reply.at("local_bytes").get<uint32_t>(),
+          reply.at("static_smem").get<uint32_t>(),  reply.at("blocks_per_sm").get<uint32_t>(),
+          reply.at("device_bytes").get<uint64_t>(), reply.at("build_seconds").get<double>(),
+          reply.at("upload_seconds").get<double>()};
+}
+
+/// `count` values of T, from base64.
+template <typename T>
+Result<std::vector<T>> values_of(const std::string& text, size_t count) {
+  AMK_ASSIGN_OR_RETURN(const std::vector<std::byte> bytes, base64_decode(text));
+  if (bytes.size() != count * sizeof(T)) {
+    return Error{ErrorCode::kInternal,
+                 fmt::format("expected {} bytes from the worker, found {}", count * sizeof(T), bytes.size()), "", ""};
+  }
+  std::vector<T> out(count);
+  std::memcpy(static_cast<void*>(out.data()), bytes.data(), bytes.size());
+  return out;
+}
+
+class GpuMachine final : public Machine {
+ public:
+  GpuMachine(std::shared_ptr<ipc::WorkerClient> worker, const schedule::Program& program, const GpuOptions& options)
+      : worker_(std::move(worker)), options_(options), tokens_per_launch_(program.launch.tokens_per_launch) {
+    for (const schedule::Buffer& buffer : program.buffers) {
+      if (buffer.kind == abi::BufferKind::kKvCache) history_row_ += buffer.shape.extent[0] * buffer.shape.extent[2];
+    }
+  }
+
+  ~GpuMachine() override {
+    // The next machine takes the place of this one anyway: an answer that does not come costs a little time, no more.
+    if (loaded_ && !broken_ && worker_->generation() == generation_)
+      static_cast<void>(worker_->call("unload", {{"loaded", *loaded_}}, kReplyPatience));
+  }
+
+  Status load(const validator::ValidatedProgram& program, const model::Checkpoint& checkpoint) {
+    AMK_ASSIGN_OR_RETURN(const TemporaryFile file, TemporaryFile::create(schedule::program_to_json(program.program())));
+    Json request = {{"program", file.path()},
+                    {"model", model_of(checkpoint)},
+                    {"ordinal", options_.ordinal},
+                    {"trace", options_.trace},
+                    {"deadline_ms", kernel_deadline().count()}};
+    if (!options_.sabotage.is_null()) request["sabotage"] = options_.sabotage;
+    Result<Json> reply = worker_->call("load", request, options_.load_deadline);
+    if (!reply) return reply.error();
+    generation_ = worker_->generation();
+    return reading(*reply, [&](const Json& json) -> Status {
+      device_ = json.at("device").get<std::string>();
+      vocab_ = json.at("vocab").get<uint64_t>();
+      report_ = report_of(json);
+      loaded_ = json.at("loaded").get<uint64_t>();
+      if (vocab_ == checkpoint.config().vocab_size) return {};
+      return nonsense(fmt::format("a vocabulary of {}, not {}", vocab_, checkpoint.config().vocab_size));
+    });
+  }
+
+  Status step(uint32_t token) override {
+    AMK_ASSIGN_OR_RETURN(const Json reply, call("step", {{"token", token}}, kernel_deadline()));
+    return reading(reply, [&](const Json& json) -> Status {
+      next_token_ = json.at("next_token").get<uint32_t>();
+      position_ = json.at("position").get<uint32_t>();
+      return {};
+    });
+  }
+
+  Result<std::vector<uint32_t>> decode(uint32_t token, uint32_t count) override {
+    const milliseconds patience = kernel_deadline() + count * kPassPatience;
+    AMK_ASSIGN_OR_RETURN(const Json reply, call("decode", {{"token", token}, {"count", count}}, patience));
+    std::vector<uint32_t> tokens;
+    AMK_TRY(reading(reply, [&](const Json& json) -> Status {
+      tokens = json.at("tokens").get<std::vector<uint32_t>>();
+      position_ = json.at("position").get<uint32_t>();
+      return {};
+    }));
+    if (tokens.size() != count) return nonsense(fmt::format("{} tokens, not {}", tokens.size(), count));
+    if (count > 0) next_token_ = tokens.back();
+    return tokens;
+  }
+
+  Result<std::vector<float>> logits() override {
+    AMK_ASSIGN_OR_RETURN(const Json reply, call("logits", Json::object(), kReplyPatience));
+    std::vector<float> out;
+    AMK_TRY(reading(reply, [&](const Json& json) -> Status {
+      AMK_ASSIGN_OR_RETURN(out, values_of<float>(json.at("logits").get<std::string>(), vocab_));
+      return {};
+    }));
+    return out;
+  }
+
+  Status reset() override {
+    AMK_TRY(call("reset", Json::object(), kReplyPatience));
+    position_ = 0;
+    return {};
+  }
+
+  Status set_history(uint64_t seed, uint32_t position) override {
+    const milliseconds patience =
+        kReplyPatience + milliseconds(1000 * (history_row_ * position / kHistoryValuesPerSecond));
+    AMK_TRY(call("set_history", {{"seed", seed}, {"position", position}}, patience));
+    position_ = position;
+    return {};
+  }
+
+  Result<Times> time(const TimeRequest& request) override {
+    const uint64_t launches = request.positions.size() * (uint64_t{request.repeats} + request.warmup);
+    const Json json = {{"positions", request.positions}, {"repeats", request.repeats}, {"warmup", request.warmup}};
+    AMK_ASSIGN_OR_RETURN(const Json reply, call("time", json, kernel_deadline() + launches * kPassPatience));
+    position_ = 0;
+    Times times;
+    AMK_TRY(reading(reply, [&](const Json& found) -> Status {
+      times = found.at("microseconds").get<Times>();
+      return {};
+    }));
+    for (const std::vector<double>& of_position : times) {
+      if (of_position.size() != request.repeats) return nonsense("another number of times than it was asked for");
+    }
+    if (times.size() != request.positions.size()) return nonsense("times of other positions than it was asked for");
+    return times;
+  }
+
+  Result<Trace> trace() override {
+    AMK_ASSIGN_OR_RETURN(const Json reply, call("trace", Json::object(), kReplyPatience));
+    Trace out;
+    AMK_TRY(reading(reply, [&](const Json& json) -> Status {
+      out.tasks = json.at("tasks").get<std::vector<uint32_t>>();
+      out.queue_begin = json.at("queue_begin").get<std::vector<uint32_t>>();
+      const size_t count = json.at("passes").get<size_t>() * out.tasks.size();
+      AMK_ASSIGN_OR_RETURN(out.records, values_of<device::TraceRecord>(json.at("records").get<std::string>(), count));
+      return {};
+    }));
+    return out;
+  }
+
+  [[nodiscard]] uint32_t next_token() const override { return next_token_; }
+  [[nodiscard]] uint32_t position() const override { return position_; }
+  [[nodiscard]] uint64_t vocab() const override { return vocab_; }
+  [[nodiscard]] uint32_t tokens_per_launch() const override { return tokens_per_launch_; }
+  [[nodiscard]] const std::string& device() const override { return device_; }
+  [[nodiscard]] const LoadReport& report() const override { return report_; }
+  [[nodiscard]] const std::optional<ipc::Fault>& fault() const override { return fault_; }
+
+ private:
+  /// Of one launch, on the device; the parent waits kReplyPatience longer.
+  [[nodiscard]] milliseconds kernel_deadline() const {
+    return options_.launch_deadline + (tokens_per_launch_ - 1) * kPassPatience;
+  }
+
+  Result<Json> call(std::string_view name, Json parameters, milliseconds patience) {
+    if (broken_) return *broken_;
+    if (worker_->generation() != generation_ || worker_->pid() == 0) {
+      return broken(Error{ErrorCode::kInternal, "expected the worker that the program was loaded in, found another one",
+                          device_, "load the program again"});
+    }
+    parameters["loaded"] = *loaded_;
+    Result<Json> reply = worker_->call(name, parameters, patience + kReplyPatience);
+    if (reply) return reply;
+    fault_ = worker_->fault();
+    const bool lives = worker_->end() == ipc::CallEnd::kError || worker_->end() == ipc::CallEnd::kNotSent;
+    if (lives && reply.error().code != ErrorCode::kInternal) return reply.error();
+    // What is no refusal of the request itself is the end of the device's context, and of the process that has it.
+    worker_->stop();
+    return broken(reply.error());
+  }
+
+  const Error& broken(Error error) { return broken_.emplace(std::move(error)); }
+
+  Error nonsense(const std::string& found) {
+    return broken({ErrorCode::kInternal, "expected a reply that fits the request, found " + found, device_,
+                   "amk and amk-worker must be of one version"});
+  }
+
+  /// `read` of a reply, whose fields may not be what they should.
+  template <typename Read>
+  Status reading(const Json& reply, const Read& read) {
+    try {
+      return read(reply);
+    } catch (const Json::exception& problem) {
+      return nonsense(problem.what());
+    }
+  }
+
+  std::shared_ptr<ipc::WorkerClient> worker_;
+  GpuOptions options_;
+  uint32_t tokens_per_launch_;
+  uint64_t history_row_ = 0;  ///< values that a position has in all caches
+  uint64_t generation_ = 0;   ///< of the worker that has it loaded
+  std::optional<uint64_t> loaded_;
+  std::optional<Error> broken_;
+  std::optional<ipc::Fault> fault_;
+  std::string device_ = "gpu";
+  uint64_t vocab_ = 0;
+  uint32_t next_token_ = 0;
+  uint32_t position_ = 0;
+  LoadReport report_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Machine>> load_gpu_machine(std::shared_ptr<ipc::WorkerClient> worker,
+                                                  const validator::ValidatedProgram& program,
+                                                  const model::Checkpoint& checkpoint, const GpuOptions& options) {
+  auto machine = std::make_unique<GpuMachine>(std::move(worker), program.program(), options);
+  AMK_TRY(machine->load(program, checkpoint));
+  return std::unique_ptr<Machine>(std::move(machine));
+}
+
+MachineFactory gpu_machines(std::shared_ptr<ipc::WorkerClient> worker, const GpuOptions& options) {
+  return [worker = std::move(worker), options](const validator::ValidatedProgram& program,
+                                               const model::Checkpoint& checkpoint) {
+    return load_gpu_machine(worker, program, checkpoint, options);
+  };
+}
+
+}  // namespace amk::eval

@@ -1,0 +1,84 @@
+#include "eval/machine.h"
+
+#include <fmt/format.h>
+
+#include "eval/history.h"
+#include "vm/reference/reference_vm.h"
+
+namespace amk::eval {
+namespace {
+
+class CpuMachine final : public Machine {
+ public:
+  CpuMachine(vm::ReferenceVm machine, const schedule::Program& program)
+      : machine_(std::move(machine)),
+        kv_dtype_(schedule::kv_dtype(program)),
+        context_(program.meta.context),
+        tokens_per_launch_(program.launch.tokens_per_launch) {}
+
+  Status step(uint32_t token) override { return machine_.step(token); }
+
+  Result<std::vector<uint32_t>> decode(uint32_t token, uint32_t count) override {
+    if (count > context_ - machine_.position()) {
+      return Error{ErrorCode::kUsage,
+                   fmt::format("expected at most {} more positions in a context of {}, found {}",
+                               context_ - machine_.position(), context_, count),
+                   "", "compile for a longer context"};
+    }
+    std::vector<uint32_t> out;
+    for (uint32_t i = 0; i < count; ++i) {
+      AMK_TRY(machine_.step(token));
+      out.push_back(token = machine_.next_token());
+    }
+    return out;
+  }
+
+  Result<std::vector<float>> logits() override {
+    return std::vector<float>(machine_.logits().begin(), machine_.logits().end());
+  }
+  [[nodiscard]] uint32_t next_token() const override { return machine_.next_token(); }
+  [[nodiscard]] uint32_t position() const override { return machine_.position(); }
+  [[nodiscard]] uint64_t vocab() const override { return machine_.vocab(); }
+  [[nodiscard]] uint32_t tokens_per_launch() const override { return tokens_per_launch_; }
+  Status reset() override {
+    machine_.reset();
+    return {};
+  }
+  Status set_history(uint64_t seed, uint32_t position) override {
+    return machine_.set_history(history_of(seed, kv_dtype_), position);
+  }
+  [[nodiscard]] const std::string& device() const override { return device_; }
+  [[nodiscard]] const LoadReport& report() const override { return report_; }
+  Result<Times> time(const TimeRequest&) override { return no("times"); }
+  Result<Trace> trace() override { return no("trace"); }
+  [[nodiscard]] const std::optional<ipc::Fault>& fault() const override { return fault_; }
+
+ private:
+  static Error no(const char* what) {
+    return {ErrorCode::kUnsupported, fmt::format("expected a GPU, found the reference VM, which has no {}", what),
+            "cpu", ""};
+  }
+
+  vm::ReferenceVm machine_;
+  abi::Dtype kv_dtype_;
+  uint32_t context_;
+  uint32_t tokens_per_launch_;
+  std::string device_ = "cpu";
+  LoadReport report_;
+  std::optional<ipc::Fault> fault_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Machine>> make_cpu_machine(const validator::ValidatedProgram& program,
+                                                  const model::Checkpoint& checkpoint, ThreadPool& pool) {
+  AMK_ASSIGN_OR_RETURN(vm::ReferenceVm machine, vm::ReferenceVm::create(program, checkpoint, pool));
+  return std::unique_ptr<Machine>(std::make_unique<CpuMachine>(std::move(machine), program.program()));
+}
+
+Result<std::unique_ptr<Machine>> make_machine(const MachineFactory& factory, const validator::ValidatedProgram& program,
+                                              const model::Checkpoint& checkpoint, ThreadPool& pool) {
+  return factory ? factory(program, checkpoint) : make_cpu_machine(program, checkpoint, pool);
+}
+
+}  // namespace amk::eval

@@ -1,0 +1,173 @@
+// amk-worker's twin for tests: the same requests, answered by the reference VM as if it were an H100, and wrong in the
+// way that $AMK_FAKE names.
+//
+//   no-gpu          devices() finds none
+//   other-gpu       the GPU is none that programs are compiled for here
+//   too-small       load is refused
+//   fault:N crash:N hang:N   in the N-th pass, counted from 1
+//   nan:N wrong:N   the logits of the N-th pass on hold a NaN, or are off by one in one place
+//   flicker         the last bit of a logit changes from one look to the next
+//   late            logits behind a drawn history are off
+//   long            a launch of several passes chooses another last token
+//   slow            times are a hundred times longer
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <limits>
+#include <string>
+
+#include "worker/session.h"
+
+using namespace amk;
+
+namespace {
+
+struct Fake {
+  std::string way;    ///< empty: like the real one
+  uint64_t pass = 0;  ///< N
+};
+
+Fake fake_of_environment() {
+  const char* value = std::getenv("AMK_FAKE");
+  const std::string text = value == nullptr ? "" : value;
+  const size_t colon = text.find(':');
+  if (colon == std::string::npos) return {text, 0};
+  return {text.substr(0, colon), std::strtoull(text.c_str() + colon + 1, nullptr, 10)};
+}
+
+/// Passes of all machines of this process.
+uint64_t passes = 0;
+
+class FakeMachine final : public eval::Machine {
+ public:
+  FakeMachine(std::unique_ptr<eval::Machine> machine, const worker::LoadOptions& options, size_t tasks)
+      : machine_(std::move(machine)), options_(options), tasks_(tasks), fake_(fake_of_environment()) {}
+
+  Status step(uint32_t token) override {
+    ++passes;
+    if (passes == fake_.pass) AMK_TRY(misbehave());
+    last_passes_ = 1;
+    return machine_->step(token);
+  }
+
+  Result<std::vector<uint32_t>> decode(uint32_t token, uint32_t count) override {
+    std::vector<uint32_t> out;
+    for (uint32_t i = 0; i < count; ++i) {
+      AMK_TRY(step(token));
+      out.push_back(token = machine_->next_token());
+    }
+    last_passes_ = count;
+    if (fake_.way == "long" && count > 1) out.back() = (out.back() + 1) % static_cast<uint32_t>(vocab());
+    return out;
+  }
+
+  Result<std::vector<float>> logits() override {
+    AMK_ASSIGN_OR_RETURN(std::vector<float> out, machine_->logits());
+    if (fake_.way == "nan" && passes >= fake_.pass) out[3] = std::numeric_limits<float>::quiet_NaN();
+    if (fake_.way == "wrong" && passes >= fake_.pass) out[3] += 1.0F;
+    if (fake_.way == "late" && drawn_) out[3] += 1.0F;
+    if (fake_.way == "flicker" && ++looks_ % 3 == 0) out[3] = std::nextafter(out[3], 0.0F);
+    return out;
+  }
+
+  Status reset() override {
+    drawn_ = false;
+    return machine_->reset();
+  }
+  Status set_history(uint64_t seed, uint32_t position) override {
+    drawn_ = true;
+    return machine_->set_history(seed, position);
+  }
+
+  Result<eval::Times> time(const eval::TimeRequest& request) override {
+    eval::Times out;
+    for (const uint32_t position : request.positions) {
+      std::vector<double> times;
+      for (uint32_t i = 0; i < request.repeats; ++i)
+        times.push_back((100 + position + i) * (fake_.way == "slow" ? 100 : 1));
+      out.push_back(times);
+    }
+    AMK_TRY(reset());
+    return out;
+  }
+
+  Result<eval::Trace> trace() override {
+    if (!options_.trace) return Error{ErrorCode::kUsage, "expected a program loaded to trace", "", ""};
+    eval::Trace out;
+    for (uint32_t task = 0; task < tasks_; ++task) out.tasks.push_back(task);
+    out.queue_begin = {0, static_cast<uint32_t>(tasks_)};
+    for (uint64_t i = 0; i < tasks_ * last_passes_; ++i) out.records.push_back({i, i + 1, i + 2, i + 3, i + 4});
+    return out;
+  }
+
+  [[nodiscard]] uint32_t next_token() const override { return machine_->next_token(); }
+  [[nodiscard]] uint32_t position() const override { return machine_->position(); }
+  [[nodiscard]] uint64_t vocab() const override { return machine_->vocab(); }
+  [[nodiscard]] uint32_t tokens_per_launch() const override { return machine_->tokens_per_launch(); }
+  [[nodiscard]] const std::string& device() const override { return device_; }
+  [[nodiscard]] const eval::LoadReport& report() const override { return report_; }
+  [[nodiscard]] const std::optional<ipc::Fault>& fault() const override { return fault_; }
+
+ private:
+  Status misbehave() {
+    if (fake_.way == "crash") {
+      std::signal(SIGABRT, SIG_DFL);
+      ::_exit(9);
+    }
+    if (fake_.way == "hang") {
+      while (true) ::pause();
+    }
+    if (fake_.way != "fault") return {};
+    fault_ = ipc::Fault{7, "gate_up.0", 11, 5, 41, 42, static_cast<double>(options_.deadline.count())};
+    return Error{ErrorCode::kInternal, "the launch passed its deadline: task 7 'gate_up.0' on SM 11", device_, ""};
+  }
+
+  std::unique_ptr<eval::Machine> machine_;
+  worker::LoadOptions options_;
+  size_t tasks_;
+  Fake fake_;
+  std::string device_ = "Fake H100 80GB HBM3";
+  eval::LoadReport report_{168, 0, 1024, 1, 123456, 0.5, 0.25};
+  std::optional<ipc::Fault> fault_;
+  bool drawn_ = false;
+  uint64_t looks_ = 0;
+  uint64_t last_passes_ = 0;
+};
+
+Result<std::unique_ptr<eval::Machine>> load(const validator::ValidatedProgram& program,
+                                            const model::Checkpoint& checkpoint, ThreadPool& pool,
+                                            const worker::LoadOptions& options) {
+  if (fake_of_environment().way == "too-small")
+    return Error{ErrorCode::kIo, "expected 5 GB of device memory, found 1 GB", "", ""};
+  AMK_ASSIGN_OR_RETURN(std::unique_ptr<eval::Machine> machine, eval::make_cpu_machine(program, checkpoint, pool));
+  return std::unique_ptr<eval::Machine>(
+      std::make_unique<FakeMachine>(std::move(machine), options, program->tasks.size()));
+}
+
+Result<ipc::Json> devices(const ipc::Json&, ipc::Progress&) {
+  const std::string way = fake_of_environment().way;
+  if (way == "no-gpu") return Error{ErrorCode::kUnsupported, "expected a GPU, found none", "", ""};
+  const bool other = way == "other-gpu";
+  return ipc::Json::array({{{"ordinal", 0},
+                            {"name", other ? "Fake T4" : "Fake H100 80GB HBM3"},
+                            {"sm", other ? 75 : 90},
+                            {"sms", other ? 40 : 132},
+                            {"memory_bytes", uint64_t{80} << 30},
+                            {"smem_block_bytes", 232448},
+                            {"l2_bytes", 50 << 20},
+                            {"driver_version", "13.0"}}});
+}
+
+Result<ipc::Json> hello(const ipc::Json&, ipc::Progress&) { return ipc::Json{{"protocol", ipc::kProtocol}}; }
+
+}  // namespace
+
+int main() {
+  const auto streams = ipc::take_standard_streams();
+  if (!streams.ok()) return 3;
+  ipc::Handlers handlers = worker::program_handlers(load, true);
+  handlers.emplace("hello", hello);
+  handlers.emplace("devices", devices);
+  return ipc::serve(streams->in, streams->out, handlers).ok() ? 0 : 3;
+}

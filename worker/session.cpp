@@ -1,0 +1,188 @@
+#include "worker/session.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "base/base64.h"
+#include "base/files.h"
+#include "schedule/program_json.h"
+
+namespace amk::worker {
+namespace {
+
+using ipc::Json;
+using ipc::Progress;
+
+constexpr uint64_t kProgramBytesMax = uint64_t{4} << 30;
+constexpr uint64_t kLaunchesMax = 1'000'000;  // of one request to time
+
+Result<model::Checkpoint> open_model(const Json& model) {
+  model::OpenOptions options;
+  if (model.at("rope_frequencies").get<std::string>() == "stored")
+    options.rope_frequencies = model::RopePrecision::kStored;
+  AMK_ASSIGN_OR_RETURN(options.weights, model::parse_weight_format(model.at("weights").get<std::string>()));
+  return model::Checkpoint::open(model.at("source").get<std::string>(), options);
+}
+
+Result<validator::ValidatedProgram> read_program(const std::string& path) {
+  AMK_ASSIGN_OR_RETURN(const std::string text, read_file(path, kProgramBytesMax));
+  AMK_ASSIGN_OR_RETURN(schedule::Program program, schedule::program_from_json(text, path));
+  const validator::Validation validation = validator::validate(std::move(program));
+  if (validation.validated) return *validation.validated;
+  const std::string first =
+      validation.findings.empty() ? "nothing" : validator::describe(validation.findings.front(), *validation.program);
+  return Error{ErrorCode::kBadInput, fmt::format("expected a program that the validator accepts: {}", first), path, ""};
+}
+
+template <typename T>
+std::string base64_of(const std::vector<T>& values) {
+  return base64_encode(std::as_bytes(std::span(values)));
+}
+
+Json to_json(const eval::LoadReport& report) {
+  return {{"registers", report.registers},          {"local_bytes", report.local_bytes},
+          {"static_smem", report.static_smem},      {"blocks_per_sm", report.blocks_per_sm},
+          {"device_bytes", report.device_bytes},    {"build_seconds", report.build_seconds},
+          {"upload_seconds", report.upload_seconds}};
+}
+
+class Session {
+ public:
+  Session(Load load, bool test_hooks) : load_(std::move(load)), test_hooks_(test_hooks) {}
+
+  /// {"program": path, "model": {"source", "rope_frequencies", "weights"}, "ordinal", "trace", "deadline_ms",
+  ///  "sabotage"?} -> {"loaded": its number, "device", "vocab", "registers", ...}. What was loaded before is gone.
+  Result<Json> load(const Json& params) {
+    unload();
+    LoadOptions options{params.at("ordinal").get<int>(), params.at("trace").get<bool>(),
+                        std::chrono::milliseconds(params.at("deadline_ms").get<uint32_t>()), nullptr};
+    if (params.contains("sabotage")) options.sabotage = params.at("sabotage");
+    if (!options.sabotage.is_null() && !test_hooks_) {
+      return Error{ErrorCode::kUsage, "expected no sabotage, found some", "", "amk-worker --test-hooks takes it"};
+    }
+    AMK_ASSIGN_OR_RETURN(const validator::ValidatedProgram program, read_program(params.at("program")));
+    AMK_ASSIGN_OR_RETURN(model::Checkpoint opened, open_model(params.at("model")));
+    checkpoint_.emplace(std::move(opened));
+    AMK_ASSIGN_OR_RETURN(machine_, load_(program, *checkpoint_, pool_, options));
+    ++number_;
+    Json out = {{"loaded", number_}, {"device", machine_->device()}, {"vocab", machine_->vocab()}};
+    out.update(to_json(machine_->report()));
+    return out;
+  }
+
+  /// {"loaded"} -> null
+  Result<Json> unload(const Json& params) {
+    AMK_TRY(machine_of(params));
+    unload();
+    return Json(nullptr);
+  }
+
+  /// {"loaded", "token"} -> {"next_token", "position"}
+  Result<Json> step(const Json& params) {
+    AMK_ASSIGN_OR_RETURN(eval::Machine * machine, machine_of(params));
+    AMK_TRY(machine->step(params.at("token").get<uint32_t>()));
+    return Json{{"next_token", machine->next_token()}, {"position", machine->position()}};
+  }
+
+  /// {"loaded", "token", "count"} -> {"tokens", "position"}
+  Result<Json> decode(const Json& params) {
+    AMK_ASSIGN_OR_RETURN(eval::Machine * machine, machine_of(params));
+    AMK_ASSIGN_OR_RETURN(const std::vector<uint32_t> tokens,
+                         machine->decode(params.at("token").get<uint32_t>(), params.at("count").get<uint32_t>()));
+    return Json{{"tokens", tokens}, {"position", machine->position()}};
+  }
+
+  /// {"loaded"} -> {"logits": base64 of float32[vocab]}
+  Result<Json> logits(const Json& params) {
+    AMK_ASSIGN_OR_RETURN(eval::Machine * machine, machine_of(params));
+    AMK_ASSIGN_OR_RETURN(const std::vector<float> values, machine->logits());
+    return Json{{"logits", base64_of(values)}};
+  }
+
+  /// {"loaded"} -> null
+  Result<Json> reset(const Json& params) {
+    AMK_ASSIGN_OR_RETURN(eval::Machine * machine, machine_of(params));
+    AMK_TRY(machine->reset());
+    return Json(nullptr);
+  }
+
+  /// {"loaded", "seed", "position"} -> null
+  Result<Json> set_history(const Json& params) {
+    AMK_ASSIGN_OR_RETURN(eval::Machine * machine, machine_of(params));
+    AMK_TRY(machine->set_history(params.at("seed").get<uint64_t>(), params.at("position").get<uint32_t>()));
+    return Json(nullptr);
+  }
+
+  /// {"loaded", "positions", "repeats", "warmup"} -> {"microseconds": [positions][repeats]}
+  Result<Json> time(const Json& params) {
+    AMK_ASSIGN_OR_RETURN(eval::Machine * machine, machine_of(params));
+    const eval::TimeRequest request{params.at("positions").get<std::vector<uint32_t>>(),
+                                    params.at("repeats").get<uint32_t>(), params.at("warmup").get<uint32_t>()};
+    const uint64_t launches = request.positions.size() * (uint64_t{request.repeats} + request.warmup);
+    if (request.repeats == 0 || launches > kLaunchesMax) {
+      return Error{ErrorCode::kUsage, fmt::format("expected 1 to {} launches, found {}", kLaunchesMax, launches), "",
+                   ""};
+    }
+    AMK_ASSIGN_OR_RETURN(const eval::Times times, machine->time(request));
+    return Json{{"microseconds", times}};
+  }
+
+  /// {"loaded"} -> {"tasks", "queue_begin", "passes", "records": base64 of TraceRecord[passes][tasks]}
+  Result<Json> trace(const Json& params) {
+    AMK_ASSIGN_OR_RETURN(eval::Machine * machine, machine_of(params));
+    AMK_ASSIGN_OR_RETURN(const eval::Trace trace, machine->trace());
+    const size_t passes = trace.tasks.empty() ? 0 : trace.records.size() / trace.tasks.size();
+    return Json{{"tasks", trace.tasks},
+                {"queue_begin", trace.queue_begin},
+                {"passes", passes},
+                {"records", base64_of(trace.records)}};
+  }
+
+  using Request = Result<Json> (Session::*)(const Json& params);
+  Result<Json> handle(Request request, const Json& params, Progress& progress) {
+    Result<Json> out = (this->*request)(params);
+    if (!out && machine_ && machine_->fault()) progress.set_fault(*machine_->fault());
+    return out;
+  }
+
+ private:
+  Result<eval::Machine*> machine_of(const Json& params) {
+    const auto wanted = params.at("loaded").get<uint64_t>();
+    if (machine_ && wanted == number_) return machine_.get();
+    return Error{ErrorCode::kInternal,
+                 fmt::format("expected the program with number {}, found {}", wanted,
+                             machine_ ? fmt::format("that with number {}", number_) : "none loaded"),
+                 "", "load it again"};
+  }
+
+  void unload() {
+    machine_.reset();
+    checkpoint_.reset();
+  }
+
+  Load load_;
+  bool test_hooks_;
+  ThreadPool pool_;
+  std::optional<model::Checkpoint> checkpoint_;
+  std::unique_ptr<eval::Machine> machine_;
+  uint64_t number_ = 0;
+};
+
+}  // namespace
+
+ipc::Handlers program_handlers(Load load, bool test_hooks) {
+  const auto session = std::make_shared<Session>(std::move(load), test_hooks);
+  const auto handler = [&](Session::Request request) -> ipc::Handler {
+    return [session, request](const Json& params, Progress& progress) {
+      return session->handle(request, params, progress);
+    };
+  };
+  return {{"load", handler(&Session::load)},     {"unload", handler(&Session::unload)},
+          {"step", handler(&Session::step)},     {"decode", handler(&Session::decode)},
+          {"logits", handler(&Session::logits)}, {"reset", handler(&Session::reset)},
+          {"time", handler(&Session::time)},     {"set_history", handler(&Session::set_history)},
+          {"trace", handler(&Session::trace)}};
+}
+
+}  // namespace amk::worker
