@@ -90,6 +90,18 @@ Result<double> median_us(vm::cuda::Device& device, vm::cuda::CudaVm& machine, ui
   return times[times.size() / 2];
 }
 
+/// With the defines of $AMK_BENCH_DEFINES, comma-separated, in the kernel's build.
+vm::cuda::CudaVmOptions options(bool trace = false) {
+  vm::cuda::CudaVmOptions out;
+  out.trace = trace;
+  std::string text = std::getenv("AMK_BENCH_DEFINES") == nullptr ? "" : std::getenv("AMK_BENCH_DEFINES");
+  for (size_t comma = 0; !text.empty(); text = comma == std::string::npos ? "" : text.substr(comma + 1)) {
+    comma = text.find(',');
+    out.sabotage.defines.push_back(text.substr(0, comma));
+  }
+  return out;
+}
+
 /// Mean over layers of the microseconds of each phase, by instruction; and of the spread of the finish of a level.
 Status print_trace(const schedule::Program& program, vm::cuda::CudaVm& machine) {
   AMK_ASSIGN_OR_RETURN(const std::vector<device::TraceRecord> records, machine.trace());
@@ -121,10 +133,11 @@ Status print_trace(const schedule::Program& program, vm::cuda::CudaVm& machine) 
     for (const auto& [name, l] : levels) {
       if (name.rfind(layer, 0) != 0) continue;
       const auto at = [&](uint64_t t) { return static_cast<double>(t - start) / 1e3; };
-      fmt::print("    {:16} {:4} tasks: wait {:5.2f} stage {:5.2f} work {:5.2f} publish {:5.2f}; begins {:7.2f}..{:7.2f} ends "
-                 "{:7.2f}..{:7.2f}\n",
-                 name, l.tasks, l.wait / l.tasks / 1e3, l.stage / l.tasks / 1e3, l.work / l.tasks / 1e3,
-                 l.publish / l.tasks / 1e3, at(l.first_begin), at(l.last_begin), at(l.first_end), at(l.last_end));
+      fmt::print(
+          "    {:16} {:4} tasks: wait {:5.2f} stage {:5.2f} work {:5.2f} publish {:5.2f}; begins {:7.2f}..{:7.2f} ends "
+          "{:7.2f}..{:7.2f}\n",
+          name, l.tasks, l.wait / l.tasks / 1e3, l.stage / l.tasks / 1e3, l.work / l.tasks / 1e3,
+          l.publish / l.tasks / 1e3, at(l.first_begin), at(l.last_begin), at(l.first_end), at(l.last_end));
     }
   }
   return {};
@@ -134,13 +147,16 @@ Status run_schedule(const model::Checkpoint& checkpoint, const Arguments& argume
                     const Truth& truth, vm::cuda::Device& device, ThreadPool& pool) {
   AMK_ASSIGN_OR_RETURN(const schedule::ScheduleConfig config, schedule::config_from_json(text, "argument"));
   const schedule::ModelGraph graph = schedule::build_graph(checkpoint);
-  const char* name = device.info().sms == 132 ? (device.info().memory_bytes > 100000000000ULL ? "h200" : "h100") : "h100";
+  const char* name =
+      device.info().sms == 132 ? (device.info().memory_bytes > 100000000000ULL ? "h200" : "h100") : "h100";
   AMK_ASSIGN_OR_RETURN(const abi::TargetInfo* target, schedule::find_target(name));
-  AMK_ASSIGN_OR_RETURN(schedule::Program program, schedule::lower({&graph, target, config, arguments.context, kv_dtype()}));
+  AMK_ASSIGN_OR_RETURN(schedule::Program program,
+                       schedule::lower({&graph, target, config, arguments.context, kv_dtype()}));
   const validator::Validation validation = validator::validate(std::move(program));
-  if (!validation.validated) return Error{ErrorCode::kInternal, "expected an accepted program, found a rejected one", "", ""};
+  if (!validation.validated)
+    return Error{ErrorCode::kInternal, "expected an accepted program, found a rejected one", "", ""};
   AMK_ASSIGN_OR_RETURN(vm::cuda::CudaVm machine,
-                       vm::cuda::CudaVm::create(*validation.validated, checkpoint, device, pool));
+                       vm::cuda::CudaVm::create(*validation.validated, checkpoint, device, pool, options()));
   fmt::print("{} {}: {} stages, {} regs, {} local, built {:.1f} s, up {:.1f} s\n", arguments.model, text,
              validation.validated->program().launch.stages, machine.resources().registers,
              machine.resources().local_bytes, machine.build_seconds(), machine.upload_seconds());
@@ -155,8 +171,8 @@ Status run_schedule(const model::Checkpoint& checkpoint, const Arguments& argume
   }
   fmt::print("\n");
   if (std::getenv("AMK_BENCH_TRACE") != nullptr) {
-    AMK_ASSIGN_OR_RETURN(vm::cuda::CudaVm traced, vm::cuda::CudaVm::create(*validation.validated, checkpoint, device, pool,
-                                                                            {.trace = true, .sabotage = {}}));
+    AMK_ASSIGN_OR_RETURN(vm::cuda::CudaVm traced,
+                         vm::cuda::CudaVm::create(*validation.validated, checkpoint, device, pool, options(true)));
     for (const uint32_t position : {arguments.positions.front()}) {
       for (int i = 0; i < 5; ++i) AMK_TRY(traced.enqueue(1, position));
       AMK_TRY(traced.synchronize());
@@ -188,8 +204,10 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "usage: megakernel_bench MODEL CONTEXT CHECKED POSITIONS SCHEDULE...\n");
     return 2;
   }
-  Arguments arguments{argv[1], static_cast<uint32_t>(std::strtoul(argv[2], nullptr, 10)),
-                      static_cast<uint32_t>(std::strtoul(argv[3], nullptr, 10)), {}};
+  Arguments arguments{argv[1],
+                      static_cast<uint32_t>(std::strtoul(argv[2], nullptr, 10)),
+                      static_cast<uint32_t>(std::strtoul(argv[3], nullptr, 10)),
+                      {}};
   for (char* at = argv[4]; *at != 0;) {
     arguments.positions.push_back(static_cast<uint32_t>(std::strtoul(at, &at, 10)));
     if (*at == ',') ++at;

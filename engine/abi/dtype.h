@@ -88,7 +88,8 @@ constexpr unsigned packed_scales(Dtype dtype) {
 /// Bytes that a chunk of `rows` x `columns` takes in shared memory.
 constexpr unsigned long long packed_bytes(Dtype dtype, unsigned rows, unsigned long long columns) {
   if (!is_quantised(dtype)) {
-    return (columns + kPackedPlainColumns - 1) / kPackedPlainColumns * kPackedPlainColumns * rows * dtype_bits(dtype) / 8;
+    return (columns + kPackedPlainColumns - 1) / kPackedPlainColumns * kPackedPlainColumns * rows * dtype_bits(dtype) /
+           8;
   }
   const unsigned long long blocks = (columns + kPackedColumns - 1) / kPackedColumns;
   return blocks * rows * (kPackedColumns * dtype_bits(dtype) / 8 + packed_scales(dtype) * kScaleBytes);

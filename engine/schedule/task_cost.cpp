@@ -124,7 +124,8 @@ uint64_t activation_bytes(const Task& task, const Program& program, uint32_t col
   }
   uint64_t bytes = 0;
   for_each_matrix(task, program, [&](const abi::Shape& shape) {
-    bytes = std::max<uint64_t>(bytes, device::input_bytes(device::weight_format(shape.dtype), launch.products, columns));
+    bytes =
+        std::max<uint64_t>(bytes, device::input_bytes(device::weight_format(shape.dtype), launch.products, columns));
   });
   return bytes;
 }

@@ -50,11 +50,11 @@ void check_ring(Context& context) {
   const schedule::Launch& launch = context.program.launch;
   if (launch.copies_in_flight == 0 || launch.copies_in_flight > launch.stages || launch.stage_bytes % 128 != 0 ||
       launch.stages > device::kStagesMax) {
-    context.report(Rule::kRing, {},
-                   fmt::format("expected at most {} stages of a multiple of 128 bytes and 1 to {} copies in flight, "
-                               "found {} of {} and {}",
-                               device::kStagesMax, launch.stages, launch.stages, launch.stage_bytes,
-                               launch.copies_in_flight));
+    context.report(
+        Rule::kRing, {},
+        fmt::format("expected at most {} stages of a multiple of 128 bytes and 1 to {} copies in flight, "
+                    "found {} of {} and {}",
+                    device::kStagesMax, launch.stages, launch.stages, launch.stage_bytes, launch.copies_in_flight));
   }
   for (uint32_t i = 0; i < context.program.tasks.size(); ++i) {
     if (context.work.task_sound[i] == 0) continue;
@@ -72,15 +72,16 @@ void check_activation_area(Context& context) {
   if (program.launch.threads_per_block < 64 || program.launch.threads_per_block > kThreadsMax) return;  // reported
   uint32_t columns = 0;
   for (uint32_t i = 0; i < program.tasks.size(); ++i) {
-    if (context.work.task_sound[i] != 0) columns = std::max(columns, schedule::input_columns(program.tasks[i], program));
+    if (context.work.task_sound[i] != 0)
+      columns = std::max(columns, schedule::input_columns(program.tasks[i], program));
   }
   for (uint32_t i = 0; i < program.tasks.size(); ++i) {
     if (context.work.task_sound[i] == 0) continue;
     const uint64_t need = schedule::activation_bytes(program.tasks[i], program, columns);
     if (need <= program.launch.activation_bytes) continue;
-    context.report(Rule::kActivationArea, {TaskId(i)},
-                   fmt::format("expected activation_bytes of at least {}, found {}", need,
-                               program.launch.activation_bytes));
+    context.report(
+        Rule::kActivationArea, {TaskId(i)},
+        fmt::format("expected activation_bytes of at least {}, found {}", need, program.launch.activation_bytes));
     return;  // one task shows it; the others say the same
   }
 }
@@ -89,9 +90,10 @@ void check_products(Context& context, const abi::TargetInfo& target) {
   const schedule::Launch& launch = context.program.launch;
   const auto products = static_cast<uint32_t>(launch.products), protocol = static_cast<uint32_t>(launch.sync_protocol);
   if (products >= std::size(abi::kProductsValues) || protocol >= std::size(abi::kSyncProtocolValues)) {
-    context.report(Rule::kProducts, {},
-                   fmt::format("expected products below {} and a protocol below {}, found {} and {}",
-                               std::size(abi::kProductsValues), std::size(abi::kSyncProtocolValues), products, protocol));
+    context.report(
+        Rule::kProducts, {},
+        fmt::format("expected products below {} and a protocol below {}, found {} and {}",
+                    std::size(abi::kProductsValues), std::size(abi::kSyncProtocolValues), products, protocol));
   } else if (target.sm < abi::min_arch(launch.products)) {
     context.report(Rule::kProducts, {},
                    fmt::format("expected products of sm_{}, found '{}' (sm_{} and later)", target.sm,

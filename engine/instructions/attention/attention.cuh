@@ -1,7 +1,8 @@
 // Device body of Attention (attention.h).
 //
-// A position's key is read by a group of lanes, 16 bytes (or what divides the head) each; a warp has several such groups, and
-// every group of every warp keeps a running softmax of its own over the positions it takes. They are joined at the end.
+// A position's key is read by a group of lanes, 16 bytes (or what divides the head) each; a warp has several such
+// groups, and every group of every warp keeps a running softmax of its own over the positions it takes. They are joined
+// at the end.
 #pragma once
 
 #include "instructions/kv_append/kv_append.cuh"
@@ -128,8 +129,9 @@ __device__ __forceinline__ void load_rounds(const Block& block, const unsigned c
   }
 }
 
-/// Adds rounds of positions to the running softmax. `q` is [kHeads][head_dim] in shared memory, scaled. `key(u, v, i)` and
-/// `value(u, v, i)` are element i of this lane's v-th part of round u's row; `there(u)` says whether the group has one.
+/// Adds rounds of positions to the running softmax. `q` is [kHeads][head_dim] in shared memory, scaled. `key(u, v, i)`
+/// and `value(u, v, i)` are element i of this lane's v-th part of round u's row; `there(u)` says whether the group has
+/// one.
 template <uint32_t kRounds, typename Key, typename Value, typename There>
 __device__ __forceinline__ void add_rounds(const Block& block, const float* q, Running& running, Key&& key,
                                            Value&& value, There&& there) {
@@ -227,16 +229,18 @@ __device__ __forceinline__ void run_attention(const Block& block, const TaskReco
   if (row_apart) --end;
 
   float* q = reinterpret_cast<float*>(Block::area());
-  float* row = q + kHeads * kHeadDim;     // [2][head_dim]: this pass's key and value
-  float* joined = row + 2 * kHeadDim;     // [warps][kHeads][head_dim + 2]
+  float* row = q + kHeads * kHeadDim;  // [2][head_dim]: this pass's key and value
+  float* joined = row + 2 * kHeadDim;  // [warps][kHeads][head_dim + 2]
   const uint32_t mine = begin + block.warp * kPositions;
   const uint32_t active = max(1U, min(kWarps, (end - begin + kPositions - 1) / kPositions));
+#pragma unroll 1
   for (uint32_t first = 0; first < params.group; first += kHeads) {
     const uint32_t heads = min(kHeads, params.group - first);
     const uint32_t head = params.kv_head * params.group + first;
     Loaded loaded;
     load_rounds(block, keys, values, mine, end, loaded);  // on their way while the query comes
     const uint32_t pairs = (kHeads + (row_apart ? 2 : 0)) * kHeadDim / 2;
+#pragma unroll 1
     for (uint32_t pair = block.thread; pair < pairs; pair += kWarps * 32) {
       const uint32_t i = 2 * pair;
       float2 value = make_float2(0.0F, 0.0F);
@@ -245,8 +249,8 @@ __device__ __forceinline__ void run_attention(const Block& block, const TaskReco
         value = make_float2(value.x * params.scale, value.y * params.scale);
       } else if (i >= kHeads * kHeadDim) {
         const bool is_key = i < (kHeads + 1) * kHeadDim;
-        value = Activation(block, is_key ? task.current_k : task.current_v)
-                    .load2(params.kv_head * kHeadDim + i % kHeadDim);
+        value =
+            Activation(block, is_key ? task.current_k : task.current_v).load2(params.kv_head * kHeadDim + i % kHeadDim);
       }
       q[i] = value.x;
       q[i + 1] = value.y;
@@ -275,6 +279,7 @@ __device__ __forceinline__ void run_attention(const Block& block, const TaskReco
     }
     consumer_barrier();
     const Activation partials(block, task.operand[operand_at(kOp, "partials")]);
+#pragma unroll 1
     for (uint32_t i = block.thread; i < heads * (kHeadDim + 2); i += kWarps * 32) {
       const uint32_t h = i / (kHeadDim + 2), column = i % (kHeadDim + 2);
       const float* of_head = joined + h * (kHeadDim + 2);

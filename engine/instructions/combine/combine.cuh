@@ -9,7 +9,7 @@ namespace amk::device {
 /// written nothing where `sparse_kv_block` is set.
 class Partials {
  public:
-  static constexpr uint32_t kAhead = 2;  ///< values under way together
+  static constexpr uint32_t kAhead = 1;  ///< values under way together
 
   __device__ Partials(const Block& block, const Activation& values, uint32_t splits, uint32_t sparse_kv_block)
       : values_(values), splits_(splits) {
@@ -24,19 +24,6 @@ class Partials {
     LoadedPair value[kAhead];
   };
 
-  /// Waits for the maximum of a head's last split.
-  __device__ __forceinline__ void poll(uint32_t head) const { values_.load(place(head, used_ - 1) + build::kHeadDim); }
-  /// Whether the split's maximum and the first values have come.
-  template <uint32_t kGroup>
-  __device__ __forceinline__ bool fresh(const Loaded& loaded) const {
-    bool all = values_.fresh(loaded.scale);
-#pragma unroll
-    for (uint32_t j = 0; j < kAhead; ++j) {
-      if (j < min(kGroup, used_)) all &= values_.fresh(loaded.value[j]);
-    }
-    return all;
-  }
-
   template <uint32_t kGroup>
   __device__ __forceinline__ void fetch(const Block& block, Loaded& loaded, uint32_t head, uint32_t i,
                                         uint32_t first = 0) const {
@@ -48,8 +35,8 @@ class Partials {
     }
   }
 
-  /// Elements i and i + 1, i even, of a head's attention output. The lanes of a group of `kGroup` that ask together ask for
-  /// the same head: they share the work of weighing its splits.
+  /// Elements i and i + 1, i even, of a head's attention output. The lanes of a group of `kGroup` that ask together ask
+  /// for the same head: they share the work of weighing its splits.
   template <uint32_t kGroup>
   __device__ __forceinline__ float2 joined(const Block& block, Loaded& loaded, uint32_t head, uint32_t i) const {
     const uint32_t lane = block.lane % kGroup;
@@ -129,8 +116,6 @@ struct CombineInput {
   Partials partials;
 
   __device__ __forceinline__ void prepare(Loaded&, uint32_t) const {}
-  __device__ __forceinline__ void poll(uint32_t column) const { partials.poll(column / build::kHeadDim); }
-  __device__ __forceinline__ bool fresh(const Loaded& loaded) const { return partials.fresh<kGroup>(loaded); }
   __device__ __forceinline__ void fetch(Loaded& loaded, uint32_t column) const {
     partials.fetch<kGroup>(block, loaded, column / build::kHeadDim, column % build::kHeadDim);
   }

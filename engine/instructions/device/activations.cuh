@@ -34,22 +34,12 @@ class Activation {
     }
     return pair;
   }
-  /// Whether the values that fetch() asked for have come.
-  __device__ __forceinline__ bool fresh(const LoadedPair& pair) const {
-    if constexpr (!kPackets) return true;
-    return pair.packets.first.tag == tag() && pair.packets.second.tag == tag();
-  }
   /// The values that fetch(i) asked for, once they have come.
   __device__ __forceinline__ float2 arrived(LoadedPair& pair, uint32_t i) const {
     if constexpr (kPackets) {
       const uint32_t expected = tag();
-      if (pair.packets.first.tag != expected || pair.packets.second.tag != expected) {
-        wait_until(block_, FaultKind::kPacket, number_, expected, [&](uint32_t& seen) {
-          pair.packets = load_packets(packets() + i);
-          seen = pair.packets.first.tag != expected ? pair.packets.first.tag : pair.packets.second.tag;
-          return seen == expected;
-        });
-      }
+      if (pair.packets.first.tag != expected || pair.packets.second.tag != expected)
+        pair.packets = await_packets(packets() + i, expected, number_, block_.task);
       return make_float2(__uint_as_float(pair.packets.first.value), __uint_as_float(pair.packets.second.value));
     } else {
       return pair.plain;
@@ -72,13 +62,7 @@ class Activation {
   __device__ __forceinline__ uint32_t arrived_word(LoadedWord& word, uint32_t i) const {
     if constexpr (kPackets) {
       const uint32_t expected = tag();
-      if (word.tag != expected) {
-        wait_until(block_, FaultKind::kPacket, number_, expected, [&](uint32_t& seen) {
-          word = load_packet(packets() + i);
-          seen = word.tag;
-          return seen == expected;
-        });
-      }
+      if (word.tag != expected) return await_packet(packets() + i, expected, number_, block_.task);
     }
     return word.value;
   }

@@ -70,6 +70,7 @@ __device__ __noinline__ void fail(FaultKind kind, uint32_t task, uint32_t counte
     __trap();
   }
   // Another wait reports: give it time, so that its report is whole before the launch ends.
+#pragma unroll 1
   for (uint32_t i = 0; i < 1000; ++i) __nanosleep(1000000);
   __trap();
 }
@@ -77,19 +78,60 @@ __device__ __noinline__ void fail(FaultKind kind, uint32_t task, uint32_t counte
 /// Waits until `ready(value)` says so, where `value` is left at what was last seen. A launch that takes longer than its
 /// deadline fails, naming this wait.
 template <typename Ready>
-__device__ __forceinline__ void wait_until(const Block& block, FaultKind kind, uint32_t counter, uint32_t threshold,
+__device__ __forceinline__ void wait_until(FaultKind kind, uint32_t task, uint32_t counter, uint32_t threshold,
                                            Ready&& ready) {
   uint32_t seen = 0;
+#pragma unroll 1
   for (uint32_t spins = 1; !ready(seen); ++spins) {
     if (spins % 2048 != 0) continue;
     const uint64_t waited = global_time() - Block::start_time();
-    if (waited > Block::args().deadline_ns) fail(kind, block.task, counter, seen, threshold, waited);
+    if (waited > Block::args().deadline_ns) fail(kind, task, counter, seen, threshold, waited);
   }
 }
 
 /// Whether a count that only grows, modulo 2^32, has reached `target`.
 __device__ __forceinline__ bool reached(uint32_t count, uint32_t target) {
   return static_cast<int32_t>(count - target) >= 0;
+}
+
+// These stand in line where they are used: as functions of their own they cost 3% (docs/performance-log.md).
+
+/// Two neighbouring packets, once both have the tag; `number` is the tag's, for reports.
+__device__ __forceinline__ PacketPair await_packets(const Packet* at, uint32_t tag, uint32_t number, uint32_t task) {
+  PacketPair pair;
+  wait_until(FaultKind::kPacket, task, number, tag, [&](uint32_t& seen) {
+    pair = load_packets(at);
+    seen = pair.first.tag != tag ? pair.first.tag : pair.second.tag;
+    return seen == tag;
+  });
+  return pair;
+}
+__device__ __forceinline__ uint32_t await_packet(const Packet* at, uint32_t tag, uint32_t number, uint32_t task) {
+  Packet packet;
+  wait_until(FaultKind::kPacket, task, number, tag, [&](uint32_t& seen) {
+    packet = load_packet(at);
+    seen = packet.tag;
+    return seen == tag;
+  });
+  return packet.value;
+}
+#if __CUDA_ARCH__ >= 900
+/// The end of the phase of that parity.
+__device__ __forceinline__ void await_barrier(uint64_t* barrier, uint32_t parity, FaultKind kind, uint32_t slot,
+                                              uint32_t task) {
+  wait_until(kind, task, slot, parity ^ 1U, [&](uint32_t& seen) {
+    seen = parity;
+    return barrier_try_wait(barrier, parity);
+  });
+}
+#endif
+/// A word of shared memory that counts up to `target`.
+__device__ __forceinline__ void await_word(const uint32_t* word, uint32_t target, FaultKind kind, uint32_t slot,
+                                           uint32_t task) {
+  wait_until(kind, task, slot, target, [&](uint32_t& seen) {
+    seen = load_shared(word);
+    return reached(seen, target);
+  });
 }
 
 __device__ __forceinline__ float warp_sum(float value) {
@@ -128,7 +170,8 @@ consteval uint32_t operand_at(abi::Opcode opcode, const char* name) {
 __device__ __forceinline__ void stamp(const Block& block, uint64_t TraceRecord::*field, uint32_t place) {
   if constexpr (build::kTrace) {
     if (block.thread == 0 && Block::args().trace != nullptr) {
-      Block::args().trace[static_cast<uint64_t>(block.turn.pass) * Block::args().task_count + place].*field = global_time();
+      Block::args().trace[static_cast<uint64_t>(block.turn.pass) * Block::args().task_count + place].*field =
+          global_time();
     }
   }
 }

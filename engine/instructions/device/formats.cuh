@@ -1,8 +1,8 @@
 // Weight formats: how a unit (8 rows of 64 or 128 columns) is multiplied by the staged input.
 //
 // A Product<format, tensor cores?> has: Sum, a lane's share of 8 rows' sums; stage(), which writes input values where
-// multiply() reads them; multiply(), which adds one unit; write(), which adds up the warp's shares into float[8]. A warp
-// multiplies exactly the units whose input it has staged.
+// multiply() reads them; multiply(), which adds one unit; write(), which adds up the warp's shares into float[8]. A
+// warp multiplies exactly the units whose input it has staged.
 #pragma once
 
 #include "instructions/device/block.cuh"
@@ -24,10 +24,24 @@ __device__ __forceinline__ float high_f16(uint32_t word) { return widen_f16(stat
 
 /// Rounds to nearest even, as bits.
 __device__ __forceinline__ uint16_t narrow_bf16(float value) {
+#if __CUDA_ARCH__ >= 800
+  uint16_t narrow;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(narrow) : "f"(value));
+  return narrow;
+#else
   const uint32_t bits = __float_as_uint(value);
   if (value != value) return 0x7fff;
   return static_cast<uint16_t>((bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16);
+#endif
 }
+#if __CUDA_ARCH__ >= 800
+/// As narrow_bf16(), of two values: the first in the lower half (PTX ISA, "cvt").
+__device__ __forceinline__ uint32_t narrow_bf16_pair(float low, float high) {
+  uint32_t both;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
+  return both;
+}
+#endif
 __device__ __forceinline__ uint16_t narrow_f16(float value) {
   uint16_t bits;
   asm("{ .reg .f16 h; cvt.rn.f16.f32 h, %1; mov.b16 %0, h; }" : "=h"(bits) : "f"(value));
@@ -161,12 +175,11 @@ struct Product<WeightFormat::kBf16, true> {
   };
 
   __device__ static __forceinline__ void stage(unsigned char* area, uint32_t unit, uint32_t lane, const float (&x)[2]) {
-    const uint32_t hi0 = narrow_bf16(x[0]), hi1 = narrow_bf16(x[1]);
-    const uint32_t lo0 = narrow_bf16(x[0] - __uint_as_float(hi0 << 16));
-    const uint32_t lo1 = narrow_bf16(x[1] - __uint_as_float(hi1 << 16));
+    const uint32_t hi = narrow_bf16_pair(x[0], x[1]);
+    const uint32_t lo = narrow_bf16_pair(x[0] - low_bf16(hi), x[1] - high_bf16(hi));
     const uint32_t at = unit * 128 + lane * 4;
-    *reinterpret_cast<uint32_t*>(area + at) = hi0 | (hi1 << 16);
-    *reinterpret_cast<uint32_t*>(area + kPitch + at) = lo0 | (lo1 << 16);
+    *reinterpret_cast<uint32_t*>(area + at) = hi;
+    *reinterpret_cast<uint32_t*>(area + kPitch + at) = lo;
   }
 
   __device__ static __forceinline__ void multiply(Sum& sum, const unsigned char* unit, const unsigned char* area,
@@ -192,8 +205,9 @@ struct Product<WeightFormat::kBf16, true> {
   }
 };
 
-/// int8 and int4 on the tensor cores, without dequantisation. The input of a unit is a fixed-point number of three digits
-/// of 7 bits, x = (d0 * 2^14 + d1 * 2^7 + d2) * scale, a scale a unit; the digits are rows 0 to 2. Integer sums are exact.
+/// int8 and int4 on the tensor cores, without dequantisation. The input of a unit is a fixed-point number of three
+/// digits of 7 bits, x = (d0 * 2^14 + d1 * 2^7 + d2) * scale, a scale a unit; the digits are rows 0 to 2. Integer sums
+/// are exact.
 template <WeightFormat kFormat>
 struct QuantisedProduct {
   static constexpr uint32_t kColumns = 128;
@@ -211,8 +225,7 @@ struct QuantisedProduct {
   }
 
   __device__ static __forceinline__ void stage(unsigned char* area, uint32_t unit, uint32_t lane, const float (&x)[4]) {
-    const float largest =
-        warp_max(fmaxf(fmaxf(fabsf(x[0]), fabsf(x[1])), fmaxf(fabsf(x[2]), fabsf(x[3]))));
+    const float largest = warp_max(fmaxf(fmaxf(fabsf(x[0]), fabsf(x[1])), fmaxf(fabsf(x[2]), fabsf(x[3]))));
     const float bad = warp_sum((x[0] - x[0]) + (x[1] - x[1]) + (x[2] - x[2]) + (x[3] - x[3]));  // NaN or infinite input
     const float up = largest > 0 ? kLargest / largest : 0.0F;
     uint32_t digits[3] = {0, 0, 0};
@@ -326,12 +339,12 @@ using ProductOf = Product<kFormat, on_tensor_cores(kFormat, build::kProducts)>;
 /// Calls body.template operator()<format>() for the format at hand, among those that this build has.
 template <typename Body>
 __device__ __forceinline__ void with_format(WeightFormat format, Body&& body) {
-#define AMK_FORMAT_CASE(name)                             \
-  if constexpr (build::uses(WeightFormat::name)) {        \
-    if (format == WeightFormat::name) {                   \
-      body.template operator()<WeightFormat::name>();     \
-      return;                                             \
-    }                                                     \
+#define AMK_FORMAT_CASE(name)                         \
+  if constexpr (build::uses(WeightFormat::name)) {    \
+    if (format == WeightFormat::name) {               \
+      body.template operator()<WeightFormat::name>(); \
+      return;                                         \
+    }                                                 \
   }
   AMK_FORMAT_CASE(kF32)
   AMK_FORMAT_CASE(kF16)

@@ -61,7 +61,8 @@ __device__ __forceinline__ uint32_t load_l2(const uint32_t* address) {
   return value;
 }
 
-// ---- packets: a value and the tag that says it has come, in one 8-byte store ------------------------------------------
+// ---- packets: a value and the tag that says it has come, in one 8-byte store
+// ------------------------------------------
 
 struct alignas(8) Packet {
   uint32_t value = 0;
@@ -89,7 +90,8 @@ __device__ __forceinline__ PacketPair load_packets(const Packet* address) {
           {static_cast<uint32_t>(b), static_cast<uint32_t>(b >> 32)}};
 }
 
-// ---- shared-memory barriers (PTX ISA, "mbarrier") ----------------------------------------------------------------------
+// ---- shared-memory barriers (PTX ISA, "mbarrier")
+// ----------------------------------------------------------------------
 
 #if __CUDA_ARCH__ >= 900
 __device__ __forceinline__ void barrier_init(uint64_t* barrier, uint32_t arrivals) {
@@ -124,8 +126,8 @@ __device__ __forceinline__ uint64_t evict_first_policy() {
 __device__ __forceinline__ void bulk_copy(void* to, const void* from, uint32_t bytes, uint64_t* barrier,
                                           uint64_t policy) {
   asm volatile(
-      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1], %2, [%3], %4;" ::"r"(
-          shared_address(to)),
+      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1], %2, [%3], %4;" ::
+          "r"(shared_address(to)),
       "l"(from), "r"(bytes), "r"(shared_address(barrier)), "l"(policy)
       : "memory");
 }
@@ -147,7 +149,8 @@ __device__ __forceinline__ void async_wait() {
 }
 #endif
 
-// ---- shared-memory words as barriers, where there are no others --------------------------------------------------------
+// ---- shared-memory words as barriers, where there are no others
+// --------------------------------------------------------
 
 __device__ __forceinline__ uint32_t load_shared(const uint32_t* address) {
   uint32_t value;
@@ -161,7 +164,8 @@ __device__ __forceinline__ void add_shared(uint32_t* address, uint32_t value) {
   asm volatile("red.shared.add.u32 [%0], %1;" ::"r"(shared_address(address)), "r"(value) : "memory");
 }
 
-// ---- tensor cores (PTX ISA, "mma") ---------------------------------------------------------------------------------------
+// ---- tensor cores (PTX ISA, "mma")
+// ---------------------------------------------------------------------------------------
 
 #if __CUDA_ARCH__ >= 800
 /// sums += A B, A 16 x 16 with rows 8..15 zero, B 16 x 8, bfloat16: lane 4 g + q has row g of A and column g of B at

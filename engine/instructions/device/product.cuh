@@ -20,8 +20,7 @@ struct Progress {
 
 // An input of a product has, for the pair of columns that begins at an even `column`:
 //   prepare()  asks for what does not depend on this pass's values
-//   poll()     waits until the pair has come
-//   fetch()    asks for the pair, fresh() says whether what was asked for has come
+//   fetch()    asks for the pair
 //   value()    is the pair, adding to the lane's sum of squares; single() its first value, where it has but one
 
 /// The input as it stands in memory.
@@ -34,9 +33,7 @@ struct VectorInput {
   Activation x;
 
   __device__ __forceinline__ void prepare(Loaded&, uint32_t) const {}
-  __device__ __forceinline__ void poll(uint32_t column) const { x.load(column); }
   __device__ __forceinline__ void fetch(Loaded& loaded, uint32_t column) const { loaded.x = x.fetch(column); }
-  __device__ __forceinline__ bool fresh(const Loaded& loaded) const { return x.fresh(loaded.x); }
   __device__ __forceinline__ float2 value(Loaded& loaded, uint32_t column, float&) const {
     return x.arrived(loaded.x, column);
   }
@@ -57,9 +54,7 @@ struct NormInput {
   __device__ __forceinline__ void prepare(Loaded& loaded, uint32_t column) const {
     loaded.norm = __ldg(reinterpret_cast<const float2*>(norm + column));
   }
-  __device__ __forceinline__ void poll(uint32_t column) const { x.load(column); }
   __device__ __forceinline__ void fetch(Loaded& loaded, uint32_t column) const { loaded.x = x.fetch(column); }
-  __device__ __forceinline__ bool fresh(const Loaded& loaded) const { return x.fresh(loaded.x); }
   __device__ __forceinline__ float2 value(Loaded& loaded, uint32_t column, float& squares) const {
     const float2 v = x.arrived(loaded.x, column);
     squares += v.x * v.x + v.y * v.y;
@@ -74,8 +69,8 @@ struct NormInput {
 
 /// Stages this warp's units of an input of `columns` columns; returns this lane's sum of squares.
 ///
-/// One lane polls before all ask: the questions of a whole block would stand in the way of the answers. What has not come
-/// by then is asked for again all at once, so that the last to come costs one trip and not one for each.
+/// A lane asks for several pairs at once and then waits for one after the other. Measured against it and slower: a lane
+/// that polls before the others ask, and asking again for all late pairs together (docs/performance-log.md).
 template <typename Product, typename Input>
 __device__ __forceinline__ float stage_input(const Block& block, const Input& input, uint32_t columns, uint32_t units) {
   constexpr uint32_t kPairs = Product::kLaneColumns / 2;
@@ -99,24 +94,12 @@ __device__ __forceinline__ float stage_input(const Block& block, const Input& in
         if (whole(j, p)) input.prepare(loaded[j][p], clamped(column_of(j, p)));
       }
     }
-    if constexpr (kPackets) {
-      const uint32_t rounds = min(kAhead, (units - first + kWarps - 1) / kWarps);
-      if (block.lane == 0) input.poll(min(column_of(rounds - 1, 0), columns - 1));
-      __syncwarp();
-    }
-    for (bool ask = true, again = false; ask; again = true) {
-      ask = false;
 #pragma unroll
-      for (uint32_t j = 0; j < kAhead; ++j) {
+    for (uint32_t j = 0; j < kAhead; ++j) {
 #pragma unroll
-        for (uint32_t p = 0; p < kPairs; ++p) {
-          if (!whole(j, p) || (again && input.fresh(loaded[j][p]))) continue;
-          input.fetch(loaded[j][p], clamped(column_of(j, p)));
-          ask = true;
-        }
+      for (uint32_t p = 0; p < kPairs; ++p) {
+        if (whole(j, p)) input.fetch(loaded[j][p], clamped(column_of(j, p)));
       }
-      if constexpr (!kPackets) break;
-      if (again) break;  // the third question, and more, each value asks for itself, within its deadline
     }
 #pragma unroll
     for (uint32_t j = 0; j < kAhead; ++j) {
@@ -144,8 +127,8 @@ __device__ __forceinline__ float stage_input(const Block& block, const Input& in
 
 /// Multiplies one tile, chunk by chunk, as its stages fill.
 template <typename Product>
-__device__ __forceinline__ typename Product::Sum multiply_tile(const Block& block, Progress& at,
-                                                               const TaskRecord& task, uint32_t bytes_of_unit) {
+__device__ __forceinline__ typename Product::Sum multiply_tile(const Block& block, Progress& at, const TaskRecord& task,
+                                                               uint32_t bytes_of_unit) {
   const StageSlots slots = stage_slots();
   typename Product::Sum sum;
   // Units before the chunk, modulo kWarps: the first of this warp's units in a chunk follows from it.
@@ -174,13 +157,15 @@ __device__ __forceinline__ float joined_squares(const Block& block, uint32_t par
   return warp_sum(block.lane < kWarps ? squares[block.lane] : 0.0F);
 }
 
-/// Multiplies a task's tiles and hands each row's sum to the epilogue, which has prepare(block, task, tile), called by the
-/// warp that will finish the tile before its products, and finish(block, task, tile, sum), where lane n < 8 has the sum
-/// of row n of the tile (lanes above repeat them). `eps` is the normalised input's, negative where it is not normalised.
+/// Multiplies a task's tiles and hands each row's sum to the epilogue, which has prepare(block, task, tile), called by
+/// the warp that will finish the tile before its products, and finish(block, task, tile, sum), where lane n < 8 has the
+/// sum of row n of the tile (lanes above repeat them). `eps` is the normalised input's, negative where it is not
+/// normalised.
 template <typename Product, typename Epilogue>
 __device__ __forceinline__ void multiply_tiles(Block& block, Progress& at, const TaskRecord& task, Epilogue& epilogue,
                                                float eps, uint32_t square_parity, uint32_t place) {
   const uint32_t bytes_of_unit = unit_bytes(task.format);
+#pragma unroll 1
   for (uint32_t base = 0; base < task.tile_count; base += build::kBatch) {
     const uint32_t batch = min(build::kBatch, task.tile_count - base);
     const uint32_t tile = task.tile_begin + base + block.warp;
@@ -202,7 +187,8 @@ __device__ __forceinline__ void multiply_tiles(Block& block, Progress& at, const
     }
     sum += __shfl_xor_sync(kAllLanes, sum, 8);
     sum += __shfl_xor_sync(kAllLanes, sum, 16);
-    if (eps >= 0) sum *= rsqrtf(joined_squares(block, square_parity) / static_cast<float>(task.columns) + eps);
+    if (eps >= 0)
+      sum *= rsqrtf(__fdividef(joined_squares(block, square_parity), static_cast<float>(task.columns)) + eps);
     epilogue.finish(block, task, tile, sum);
   }
 }

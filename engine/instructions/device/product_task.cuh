@@ -31,11 +31,11 @@ constexpr bool is_product(Opcode opcode) {
 template <typename Body>
 __device__ __forceinline__ void with_product(Opcode opcode, Body&& body) {
   switch (opcode) {
-#define AMK_OPCODE(Name, code, folder, Record, min_arch, doc)                                \
-  case Opcode::k##Name:                                                                      \
-    if constexpr (is_product(Opcode::k##Name) && build::uses(Opcode::k##Name)) {             \
-      body.template operator()<Opcode::k##Name>();                                           \
-    }                                                                                        \
+#define AMK_OPCODE(Name, code, folder, Record, min_arch, doc)                    \
+  case Opcode::k##Name:                                                          \
+    if constexpr (is_product(Opcode::k##Name) && build::uses(Opcode::k##Name)) { \
+      body.template operator()<Opcode::k##Name>();                               \
+    }                                                                            \
     break;
 #include "abi/opcode.def"
   }
@@ -77,9 +77,9 @@ struct ProductEpilogue {
 
 /// Where a product finds its input, and how it is to be taken.
 struct InputPlace {
-  uint64_t x = 0;              ///< operand
+  uint64_t x = 0;               ///< operand
   const float* norm = nullptr;  ///< null where the input is not normalised
-  float eps = -1.0F;           ///< negative where the input is not normalised
+  float eps = -1.0F;            ///< negative where the input is not normalised
 };
 
 __device__ __forceinline__ InputPlace input_of(const TaskRecord& task) {

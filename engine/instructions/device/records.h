@@ -98,8 +98,8 @@ struct alignas(16) TaskRecord {
   /// Attention and what combines its partials: positions a block where empty splits write nothing, 0 where they write
   /// their empty partial. KV caches: unused.
   uint32_t sparse_kv_block = 0;
-  uint32_t context = 0;                   ///< positions that the KV cache operands hold
-  uint32_t wait_overflow = 0;             ///< waits beyond the first kWaitsInRecord: index into LaunchArguments::waits
+  uint32_t context = 0;        ///< positions that the KV cache operands hold
+  uint32_t wait_overflow = 0;  ///< waits beyond the first kWaitsInRecord: index into LaunchArguments::waits
   WaitRecord waits[kWaitsInRecord] = {};
 };
 static_assert(sizeof(TaskRecord) == 224 && sizeof(TaskRecord) % 16 == 0);
@@ -139,24 +139,24 @@ struct TraceRecord {
 
 /// The one argument of the kernel.
 struct LaunchArguments {
-  const TaskRecord* records = nullptr;     ///< all queues, one after another
-  const uint32_t* queue_begin = nullptr;   ///< [queues + 1] into records
-  const WaitRecord* waits = nullptr;       ///< of tasks with more than fit their record
-  unsigned char* scratch = nullptr;        ///< activations
-  uint32_t* counters = nullptr;            ///< one a cache line: kCounterStride apart; never reset: they count epochs
-  uint32_t* pass_counter = nullptr;        ///< SMs that have finished a pass
-  uint32_t* fault_claim = nullptr;         ///< 0 until a wait's deadline passes
-  FaultReport* fault = nullptr;            ///< host memory
-  TraceRecord* trace = nullptr;            ///< [passes][tasks], by place in `records`; null: not recorded
-  const uint32_t* next_token = nullptr;    ///< what the pass before chose
-  uint32_t* tokens = nullptr;              ///< [passes]: what each pass chose
-  uint64_t deadline_ns = 0;                ///< of the whole launch
+  const TaskRecord* records = nullptr;    ///< all queues, one after another
+  const uint32_t* queue_begin = nullptr;  ///< [queues + 1] into records
+  const WaitRecord* waits = nullptr;      ///< of tasks with more than fit their record
+  unsigned char* scratch = nullptr;       ///< activations
+  uint32_t* counters = nullptr;           ///< one a cache line: kCounterStride apart; never reset: they count epochs
+  uint32_t* pass_counter = nullptr;       ///< SMs that have finished a pass
+  uint32_t* fault_claim = nullptr;        ///< 0 until a wait's deadline passes
+  FaultReport* fault = nullptr;           ///< host memory
+  TraceRecord* trace = nullptr;           ///< [passes][tasks], by place in `records`; null: not recorded
+  const uint32_t* next_token = nullptr;   ///< what the pass before chose
+  uint32_t* tokens = nullptr;             ///< [passes]: what each pass chose
+  uint64_t deadline_ns = 0;               ///< of the whole launch
   uint32_t task_count = 0;
   uint32_t passes = 0;
-  uint32_t epoch = 0;     ///< passes that ended before this launch; a pass has the number epoch + 1, + 2, ...
+  uint32_t epoch = 0;       ///< passes that ended before this launch; a pass has the number epoch + 1, + 2, ...
   uint32_t tag_stride = 0;  ///< a packet's tag is the pass's number times this, plus the number of its buffer's tag
-  uint32_t token = 0;     ///< input of the first pass
-  uint32_t position = 0;  ///< of the first pass
+  uint32_t token = 0;       ///< input of the first pass
+  uint32_t position = 0;    ///< of the first pass
 };
 
 /// Words between counters: each has its own sector of the L2 cache.
@@ -199,8 +199,8 @@ constexpr bool on_tensor_cores(WeightFormat format, Products products) {
   return products == Products::kTensorCores && format != WeightFormat::kF32 && format != WeightFormat::kF16;
 }
 
-/// Bytes between the parts of a staged input of at most `columns` columns: 64 modulo 128, so that the parts' rows lie in
-/// different banks.
+/// Bytes between the parts of a staged input of at most `columns` columns: 64 modulo 128, so that the parts' rows lie
+/// in different banks.
 constexpr uint32_t plane_pitch(WeightFormat format, Products products, uint32_t columns) {
   const uint32_t padded = units_of(format, columns) * unit_columns(format);
   if (!on_tensor_cores(format, products)) return padded * 4;

@@ -35,6 +35,7 @@ class Slots {
 
   /// By one thread, before anyone waits.
   __device__ void init() const {
+#pragma unroll 1
     for (uint32_t i = 0; i < kSlots; ++i) {
 #if __CUDA_ARCH__ >= 900
       if constexpr (kBulk) {
@@ -51,17 +52,16 @@ class Slots {
   // ---- consumers ----
 
   __device__ __forceinline__ void wait_full(const Block& block, const Cursor<kSlots>& at) const {
-    wait_until(block, kFullFault, at.slot, at.round + 1, [&](uint32_t& seen) {
 #if __CUDA_ARCH__ >= 900
-      if constexpr (kBulk) {
-        seen = at.round;
-        return barrier_try_wait(full_ + at.slot, at.round & 1U);
-      }
+    if constexpr (kBulk) {
+      if (!barrier_try_wait(full_ + at.slot, at.round & 1U))
+        await_barrier(full_ + at.slot, at.round & 1U, kFullFault, at.slot, block.task);
+      return;
+    }
 #endif
-      seen = load_shared(word(full_, at.slot));
-      return reached(seen, at.round + 1);
-    });
-    if constexpr (!kBulk) __threadfence_block();
+    if (!reached(load_shared(word(full_, at.slot)), at.round + 1))
+      await_word(word(full_, at.slot), at.round + 1, kFullFault, at.slot, block.task);
+    __threadfence_block();
   }
   /// By a whole warp, which has read all that it needs of the slot.
   __device__ __forceinline__ void release(const Block& block, const Cursor<kSlots>& at) const {
@@ -80,20 +80,21 @@ class Slots {
 
   // ---- the producer ----
 
-  __device__ __forceinline__ bool has_room(const Cursor<kSlots>& at, uint32_t& seen) const {
+  __device__ __forceinline__ bool has_room(const Cursor<kSlots>& at) const {
 #if __CUDA_ARCH__ >= 900
-    if constexpr (kBulk) {
-      seen = at.round;
-      return barrier_try_wait(empty_ + at.slot, (at.round & 1U) ^ 1U);
-    }
+    if constexpr (kBulk) return barrier_try_wait(empty_ + at.slot, (at.round & 1U) ^ 1U);
 #endif
-    seen = load_shared(word(empty_, at.slot));
-    return reached(seen, at.round * kWarps);
+    return reached(load_shared(word(empty_, at.slot)), at.round * kWarps);
   }
   __device__ __forceinline__ void wait_room(const Block& block, const Cursor<kSlots>& at) const {
-    wait_until(block, kEmptyFault, at.slot, at.round * kWarps,
-               [&](uint32_t& seen) { return has_room(at, seen); });
-    if constexpr (!kBulk) __threadfence_block();
+#if __CUDA_ARCH__ >= 900
+    if constexpr (kBulk) {
+      if (!has_room(at)) await_barrier(empty_ + at.slot, (at.round & 1U) ^ 1U, kEmptyFault, at.slot, block.task);
+      return;
+    }
+#endif
+    if (!has_room(at)) await_word(word(empty_, at.slot), at.round * kWarps, kEmptyFault, at.slot, block.task);
+    __threadfence_block();
   }
   /// What the whole warp wrote to the slot may be read. Not for `bulk`, whose copies say so themselves.
   __device__ __forceinline__ void publish(const Block& block, const Cursor<kSlots>& at) const {
@@ -115,9 +116,7 @@ using StageSlots = Slots<kStages, FaultKind::kStage, FaultKind::kRoom>;
 using RecordSlots = Slots<kRecordSlots, FaultKind::kRecord, FaultKind::kRecord>;
 
 __device__ __forceinline__ StageSlots stage_slots() { return StageSlots(Block::barriers()); }
-__device__ __forceinline__ RecordSlots record_slots() {
-  return RecordSlots(Block::barriers() + 2 * kStages);
-}
+__device__ __forceinline__ RecordSlots record_slots() { return RecordSlots(Block::barriers() + 2 * kStages); }
 __device__ __forceinline__ unsigned char* stage_data(uint32_t slot) {
   return Block::ring() + slot * build::kStageBytes;
 }
@@ -174,7 +173,9 @@ class WeightFeed {
   __device__ __forceinline__ void feed(const Block& block, const TaskRecord& task) {
     const uint32_t chunk_bytes = task.chunk_units * unit_bytes(task.format);
     const unsigned char* from = reinterpret_cast<const unsigned char*>(task.stream);
+#pragma unroll 1
     for (uint32_t tile = 0; tile < task.tile_count; ++tile) {
+#pragma unroll 1
       for (uint32_t left = task.tile_bytes; left > 0;) {
         const uint32_t bytes = left < chunk_bytes ? left : chunk_bytes;
         copy(block, from, bytes);
@@ -216,9 +217,8 @@ class WeightFeed {
 #endif
 #if __CUDA_ARCH__ >= 800
     if constexpr (build::kAsync) {
-      uint32_t seen;
       // What waits for room must not keep what has landed to itself.
-      if (!slots_.has_room(at_, seen)) drain(block);
+      if (!slots_.has_room(at_)) drain(block);
       slots_.wait_room(block, at_);
       for (uint32_t i = block.lane * 16; i < bytes; i += 32 * 16) async_copy(to + i, from + i);
       async_commit();
@@ -282,8 +282,10 @@ __device__ __forceinline__ void produce(Block& block, uint32_t queue_begin, uint
   Cursor<kRecordSlots> at;
   uint32_t filled = 0;
   const uint32_t tasks = (queue_end - queue_begin) * Block::args().passes;
+#pragma unroll 1
   for (uint32_t i = 0; i < tasks; ++i) {
     // Ahead of the task at hand, so that its record is there when the stream comes to it.
+#pragma unroll 1
     while (filled <= i + kRecordsAhead && !records.done()) {
       if (filled > i) weights.drain(block);  // a slot is given back by consumers who may wait for a landed stage
       records.fill_next(block);

@@ -1,7 +1,7 @@
 // Device bodies of QkvRopeAppend and NormQkvRopeAppend (qkv.h): rotating and storing the pairs of a tile.
 //
-// The matrix is packed by pairs: of tile t, rows 0 to 3 are the low rows of the pairs from 4t on through [q; k; v], rows
-// 4 to 7 their high rows.
+// The matrix is packed by pairs: of tile t, rows 0 to 3 are the low rows of the pairs from 4t on through [q; k; v],
+// rows 4 to 7 their high rows.
 #pragma once
 
 #include "instructions/device/product.cuh"

@@ -13,7 +13,7 @@
 namespace amk::schedule::passes {
 namespace {
 
-constexpr uint32_t kStagesMax = 16;      // what pipelining_depth = auto stops at
+constexpr uint32_t kStagesMax = 16;       // what pipelining_depth = auto stops at
 constexpr uint32_t kAreaAlignment = 128;  // of a bulk copy's destination, and of what lies behind the ring
 
 /// Largest stage and largest activation area over all tasks.
@@ -62,9 +62,8 @@ Status plan_launch(LoweringState& state) {
   const uint32_t budget = config.smem_bytes_per_block.value_or(limit);
   Launch& launch = state.program.launch;
   launch.threads_per_block = config.threads_per_block;
-  launch.products = config.products.value_or(target.sm >= abi::min_arch(abi::Products::kTensorCores)
-                                                 ? abi::Products::kTensorCores
-                                                 : abi::Products::kFloat32);
+  launch.products = config.products.value_or(
+      target.sm >= abi::min_arch(abi::Products::kTensorCores) ? abi::Products::kTensorCores : abi::Products::kFloat32);
   launch.sync_protocol = config.sync_protocol;
   const Extents extents = measure(state.program);
   const uint32_t control = control_bytes(launch.threads_per_block);
@@ -100,11 +99,11 @@ Status plan_launch(LoweringState& state) {
                  "knob kernel_knobs.stream_backend", ""};
   }
   if (target.sm < abi::min_arch(launch.products)) {
-    return Error{ErrorCode::kUsage,
-                 fmt::format("expected products that sm_{} has, found '{}' (sm_{} and later)", target.sm,
-                             abi::kProductsValues[static_cast<size_t>(launch.products)].name,
-                             abi::min_arch(launch.products)),
-                 "knob kernel_knobs.products", ""};
+    return Error{
+        ErrorCode::kUsage,
+        fmt::format("expected products that sm_{} has, found '{}' (sm_{} and later)", target.sm,
+                    abi::kProductsValues[static_cast<size_t>(launch.products)].name, abi::min_arch(launch.products)),
+        "knob kernel_knobs.products", ""};
   }
   return {};
 }

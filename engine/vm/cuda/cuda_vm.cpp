@@ -71,8 +71,9 @@ const char* kind_text(device::FaultKind kind) {
 }  // namespace
 
 std::string Fault::text() const {
-  return fmt::format("task {} '{}' on SM {} waited {} ms for {} {}: value {}, threshold {}", report.task, label, report.sm,
-                     report.waited_us / 1000, kind_text(report.kind), report.counter, report.value, report.threshold);
+  return fmt::format("task {} '{}' on SM {} waited {} ms for {} {}: value {}, threshold {}", report.task, label,
+                     report.sm, report.waited_us / 1000, kind_text(report.kind), report.counter, report.value,
+                     report.threshold);
 }
 
 struct CudaVm::Impl {
@@ -118,12 +119,13 @@ struct CudaVm::Impl {
     const DeviceInfo& info = device.info();
     const uint32_t queues = static_cast<uint32_t>(program().placement.queues.size());
     if (info.sms < queues || info.smem_block_bytes < program().launch.smem_bytes) {
-      return Error{ErrorCode::kUnsupported,
-                   fmt::format("expected a GPU of at least {} SMs and {} bytes of shared memory a block, as the program "
-                               "was compiled for ({}), found {} with {} and {}",
-                               queues, program().launch.smem_bytes, program().target, info.name, info.sms,
-                               info.smem_block_bytes),
-                   "", "compile for this GPU: --gpu auto"};
+      return Error{
+          ErrorCode::kUnsupported,
+          fmt::format("expected a GPU of at least {} SMs and {} bytes of shared memory a block, as the program "
+                      "was compiled for ({}), found {} with {} and {}",
+                      queues, program().launch.smem_bytes, program().target, info.name, info.sms,
+                      info.smem_block_bytes),
+          "", "compile for this GPU: --gpu auto"};
     }
     return {};
   }
@@ -142,11 +144,12 @@ struct CudaVm::Impl {
     AMK_TRY(device.allow_smem(kernel, shape.smem_bytes));
     AMK_ASSIGN_OR_RETURN(resources, device.resources(kernel, shape.threads, shape.smem_bytes));
     if (resources.blocks_per_sm == 0) {
-      return Error{ErrorCode::kUnsupported,
-                   fmt::format("expected a block of {} threads and {} bytes to be resident on an SM of {}, found that none "
-                               "is ({} registers a thread)",
-                               shape.threads, shape.smem_bytes, device.info().name, resources.registers),
-                   "", "lower threads_per_block"};
+      return Error{
+          ErrorCode::kUnsupported,
+          fmt::format("expected a block of {} threads and {} bytes to be resident on an SM of {}, found that none "
+                      "is ({} registers a thread)",
+                      shape.threads, shape.smem_bytes, device.info().name, resources.registers),
+          "", "lower threads_per_block"};
     }
     build_seconds = seconds_since(start);
     return {};
@@ -159,7 +162,8 @@ struct CudaVm::Impl {
     const bool wrong = options.sabotage.wrong_weight == name, nan = options.sabotage.nan_weight == name;
     if (!wrong && !nan) return view;
     std::vector<std::byte>& copy = copies.emplace_back(view.data.begin(), view.data.end());
-    // The upper byte of an element in the middle: all ones is NaN in the 16-bit formats and, with its neighbour, in f32.
+    // The upper byte of an element in the middle: all ones is NaN in the 16-bit formats and, with its neighbour, in
+    // f32.
     const size_t at = copy.size() / 2 / 4 * 4;
     if (nan) {
       for (size_t i = 0; i < 4; ++i) copy[at + i] = std::byte{0xff};
@@ -202,8 +206,8 @@ struct CudaVm::Impl {
       });
       // The copy before has had the time of this packing; now it must be over before its stage is used again.
       AMK_TRY(device.synchronize());
-      AMK_TRY(device.upload_async(address + begin * packed.tile_bytes,
-                                  {stage.data(), (end - begin) * packed.tile_bytes}));
+      AMK_TRY(
+          device.upload_async(address + begin * packed.tile_bytes, {stage.data(), (end - begin) * packed.tile_bytes}));
     }
     return device.synchronize();
   }
@@ -216,7 +220,8 @@ struct CudaVm::Impl {
       const MatrixKey key = matrices_of(task);
       if (key.buffers.empty()) continue;
       const abi::Shape& matrix = program().buffer(key.buffers[0]).shape;
-      stage_bytes = std::max<uint64_t>(stage_bytes, abi::packed_bytes(matrix.dtype, device::kTileRows, matrix.extent[1]));
+      stage_bytes =
+          std::max<uint64_t>(stage_bytes, abi::packed_bytes(matrix.dtype, device::kTileRows, matrix.extent[1]));
       keys.push_back(key);
     }
     std::sort(keys.begin(), keys.end());
@@ -281,7 +286,8 @@ struct CudaVm::Impl {
     AMK_ASSIGN_OR_RETURN(const uint64_t records, upload(translated.records));
     AMK_ASSIGN_OR_RETURN(const uint64_t queues, upload(translated.queue_begin));
     AMK_ASSIGN_OR_RETURN(const uint64_t waits, upload(translated.waits));
-    AMK_ASSIGN_OR_RETURN(scratch, device.allocate(std::max<uint64_t>(16, translated.scratch_bytes * (packets ? 2 : 1))));
+    AMK_ASSIGN_OR_RETURN(scratch,
+                         device.allocate(std::max<uint64_t>(16, translated.scratch_bytes * (packets ? 2 : 1))));
     AMK_ASSIGN_OR_RETURN(counters, device.allocate((program().counters.size() + 1) * device::kCounterStride * 4));
     AMK_ASSIGN_OR_RETURN(pass_counter, device.allocate(16));
     AMK_ASSIGN_OR_RETURN(fault_claim, device.allocate(16));
@@ -291,7 +297,8 @@ struct CudaVm::Impl {
     std::memset(report.data(), 0, report.size());
     device_bytes += scratch.size() + counters.size();
     if (options.trace) {
-      const uint64_t size = translated.records.size() * program().launch.tokens_per_launch * sizeof(device::TraceRecord);
+      const uint64_t size =
+          translated.records.size() * program().launch.tokens_per_launch * sizeof(device::TraceRecord);
       AMK_ASSIGN_OR_RETURN(trace, device.allocate(size));
       AMK_TRY(device.zero(trace));
     }
@@ -361,14 +368,15 @@ struct CudaVm::Impl {
     std::memcpy(&found, report.data(), sizeof(found));
     if (found.kind == device::FaultKind::kNone) return status;
     fault = Fault{found, program().task(TaskId(found.task)).label};
-    return Error{ErrorCode::kInternal, "the launch passed its deadline: " + fault->text(), device.info().name,
-                 "the program is proven free of deadlock, so this is a fault of the kernel or the device: please report it"};
+    return Error{
+        ErrorCode::kInternal, "the launch passed its deadline: " + fault->text(), device.info().name,
+        "the program is proven free of deadlock, so this is a fault of the kernel or the device: please report it"};
   }
 
   Status check_step(uint32_t token, uint32_t passes) const {
     if (token >= vocab) {
-      return Error{ErrorCode::kUsage, fmt::format("expected a token below {}, the vocabulary, found {}", vocab, token), "",
-                   ""};
+      return Error{ErrorCode::kUsage, fmt::format("expected a token below {}, the vocabulary, found {}", vocab, token),
+                   "", ""};
     }
     if (position + passes > program().meta.context) {
       return Error{ErrorCode::kUsage,

@@ -24,10 +24,10 @@ namespace amk::vm::cuda {
 
 /// What a test breaks on purpose, to see that it is caught. Nothing in normal use.
 struct Sabotage {
-  std::optional<TaskId> silent_task;         ///< never signals, and its packets carry a wrong tag
-  std::optional<std::string> wrong_weight;   ///< one element of this tensor is off
-  std::optional<std::string> nan_weight;     ///< one element of this tensor is NaN
-  std::vector<std::string> defines;          ///< of the kernel's build
+  std::optional<TaskId> silent_task;        ///< never signals, and its packets carry a wrong tag
+  std::optional<std::string> wrong_weight;  ///< one element of this tensor is off
+  std::optional<std::string> nan_weight;    ///< one element of this tensor is NaN
+  std::vector<std::string> defines;         ///< of the kernel's build
 };
 
 struct CudaVmOptions {
@@ -64,13 +64,13 @@ class CudaVm {
   [[nodiscard]] uint32_t next_token() const;  ///< greedy choice of the last pass
   [[nodiscard]] uint32_t position() const;    ///< positions filled
   [[nodiscard]] uint64_t vocab() const;
-  Status reset();                             ///< forgets every position
+  Status reset();  ///< forgets every position
   /// Fills the caches' positions [0, position) with values drawn from `seed` (eval/history.h has the same for the
   /// oracle), and goes on from there.
   Status set_history(const std::function<float(uint32_t layer, bool value, uint64_t element)>& draw, uint32_t position);
 
-  /// Enqueues one launch of `passes` passes at `position` and returns at once: for timing. Positions filled stay as they
-  /// are.
+  /// Enqueues one launch of `passes` passes at `position` and returns at once: for timing. Positions filled stay as
+  /// they are.
   Status enqueue(uint32_t token, uint32_t position, uint32_t passes = 1);
   Status synchronize();
 

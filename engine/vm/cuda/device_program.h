@@ -27,9 +27,9 @@ struct MatrixKey {
 /// The matrices that a task reads; without buffers where it reads none.
 [[nodiscard]] MatrixKey matrices_of(const schedule::Task& task);
 
-/// Edges that the packet protocol realises by itself. A wait is needless where, of each task that the counter joins, the
-/// waiter reads something, or everything if that task may still read after its first write; all of it as packets. It
-/// then cannot go on before those values have come. Empty under the counter protocol.
+/// Edges that the packet protocol realises by itself. A wait is needless where, of each task that the counter joins,
+/// the waiter reads something, or everything if that task may still read after its first write; all of it as packets.
+/// It then cannot go on before those values have come. Empty under the counter protocol.
 ///
 /// A pass's rows of the caches travel as packets too. What passes through plain memory (outputs) needs a counter of its
 /// own between writer and reader; where some reader has none, no edge is taken to be needless
@@ -52,7 +52,7 @@ class PacketEdges {
 
 /// Where everything lies on the device.
 struct DeviceAddresses {
-  std::vector<uint64_t> buffers;                    ///< of each buffer that is no activation and no streamed matrix
+  std::vector<uint64_t> buffers;  ///< of each buffer that is no activation and no streamed matrix
   std::map<MatrixKey, std::pair<uint64_t, PackedShape>> matrices;  ///< address of the packed tiles
 };
 

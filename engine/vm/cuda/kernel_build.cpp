@@ -17,8 +17,8 @@ class Shared {
   Status take(uint32_t value) {
     if (!value_) value_ = value;
     if (*value_ == value) return {};
-    return Error{ErrorCode::kUnsupported, fmt::format("expected one {} in a program, found {} and {}", what_, *value_, value),
-                 "", ""};
+    return Error{ErrorCode::kUnsupported,
+                 fmt::format("expected one {} in a program, found {} and {}", what_, *value_, value), "", ""};
   }
   [[nodiscard]] uint32_t value_or(uint32_t otherwise) const { return value_.value_or(otherwise); }
 

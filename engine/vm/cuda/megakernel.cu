@@ -19,12 +19,13 @@ namespace amk::device {
 /// Waits until every counter that the task names has counted its producers; what they wrote is then visible to all.
 __device__ __forceinline__ void wait_for_counters(const Block& block, const TaskRecord& task) {
   if (block.warp == 0) {
+#pragma unroll 1
     for (uint32_t i = block.lane; i < task.wait_count; i += 32) {
       const WaitRecord wait =
           i < kWaitsInRecord ? task.waits[i] : Block::args().waits[task.wait_overflow + i - kWaitsInRecord];
       const uint32_t* counter = Block::args().counters + static_cast<uint64_t>(wait.counter) * kCounterStride;
       const uint32_t target = block.turn.epoch * wait.producers;
-      wait_until(block, FaultKind::kCounter, wait.counter, target, [&](uint32_t& seen) {
+      wait_until(FaultKind::kCounter, block.task, wait.counter, target, [&](uint32_t& seen) {
         seen = load_acquire(counter);
         return reached(seen, target);
       });
@@ -66,11 +67,11 @@ __device__ __noinline__ void run_other(Turn turn, uint32_t slot, uint32_t place)
 
 __device__ __forceinline__ void run_other(const Turn& turn, Opcode opcode, uint32_t slot, uint32_t place) {
   switch (opcode) {
-#define AMK_OPCODE(Name, code, folder, Record, min_arch, doc)                               \
-  case Opcode::k##Name:                                                                     \
-    if constexpr (!is_product(Opcode::k##Name) && build::uses(Opcode::k##Name)) {           \
-      run_other<Opcode::k##Name>(turn, slot, place);                                        \
-    }                                                                                       \
+#define AMK_OPCODE(Name, code, folder, Record, min_arch, doc)                     \
+  case Opcode::k##Name:                                                           \
+    if constexpr (!is_product(Opcode::k##Name) && build::uses(Opcode::k##Name)) { \
+      run_other<Opcode::k##Name>(turn, slot, place);                              \
+    }                                                                             \
     break;
 #include "abi/opcode.def"
   }
@@ -85,7 +86,7 @@ __device__ __forceinline__ void begin_pass(Block& block) {
   if (block.turn.pass == 0) return;
   if (block.thread == 0) {
     const uint32_t target = (args.epoch + block.turn.pass) * gridDim.x;
-    wait_until(block, FaultKind::kPassBarrier, 0, target, [&](uint32_t& seen) {
+    wait_until(FaultKind::kPassBarrier, block.task, 0, target, [&](uint32_t& seen) {
       seen = load_acquire(args.pass_counter);
       return reached(seen, target);
     });
@@ -103,6 +104,7 @@ __device__ __forceinline__ void consume(Block& block, uint32_t queue_begin, uint
     begin_pass(block);
     Opcode before = Opcode::kEmbed;
     WeightFormat format_before = WeightFormat::kF32;
+#pragma unroll 1
     for (uint32_t i = queue_begin; i < queue_end; ++i) {
       slots.wait_full(block, at);
       const TaskRecord& task = Block::records()[at.slot];

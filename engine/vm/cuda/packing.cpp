@@ -124,7 +124,8 @@ Result<PackedShape> packed_shape(const PackSource& source) {
   shape.units = device::units_of(shape.format, shape.columns);
   const uint64_t tile_bytes = uint64_t{shape.units} * device::unit_bytes(shape.format);
   if (tile_bytes > UINT32_MAX) {
-    return Error{ErrorCode::kUnsupported, fmt::format("expected rows of fewer columns, found {}", shape.columns), "", ""};
+    return Error{ErrorCode::kUnsupported, fmt::format("expected rows of fewer columns, found {}", shape.columns), "",
+                 ""};
   }
   shape.tile_bytes = static_cast<uint32_t>(tile_bytes);
   uint64_t rows = 0;

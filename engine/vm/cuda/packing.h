@@ -34,7 +34,7 @@ struct PackSource {
 struct PackedShape {
   device::WeightFormat format = device::WeightFormat::kF32;
   uint32_t columns = 0;
-  uint32_t units = 0;       ///< of a tile
+  uint32_t units = 0;  ///< of a tile
   uint32_t tile_bytes = 0;
   uint64_t tiles = 0;
   [[nodiscard]] uint64_t bytes() const { return tiles * tile_bytes; }

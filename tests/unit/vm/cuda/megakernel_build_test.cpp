@@ -38,8 +38,15 @@ bool no_nvrtc() {
 TEST_CASE("the megakernel compiles for every architecture, on its best back end") {
   if (no_nvrtc()) return;
   const test::LoweredModel model = test::open_model("toy");
-  for (const auto& [target, sm] : {std::pair{"t4", 75U}, {"a100", 80U}, {"a10g", 86U}, {"l4", 89U}, {"h100", 90U},
-                                   {"b200", 100U}, {"b200", 103U}, {"rtx5090", 120U}, {"rtx5090", 121U}}) {
+  for (const auto& [target, sm] : {std::pair{"t4", 75U},
+                                   {"a100", 80U},
+                                   {"a10g", 86U},
+                                   {"l4", 89U},
+                                   {"h100", 90U},
+                                   {"b200", 100U},
+                                   {"b200", 103U},
+                                   {"rtx5090", 120U},
+                                   {"rtx5090", 121U}}) {
     check_builds(test::lower(model, target), sm);
   }
 }
