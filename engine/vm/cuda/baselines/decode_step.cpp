@@ -304,10 +304,10 @@ Result<DecodeStep> DecodeStep::create(Device& device, const model::Checkpoint& c
   AMK_TRY(impl->build());
   AMK_ASSIGN_OR_RETURN(impl->weights, upload_rival_weights(device, checkpoint, pool));
   AMK_TRY(impl->allocate_all());
-  // Once without capture: cuBLAS loads its kernels when they are first called, which a capture does not allow.
+  // Once without capture: kernels may be loaded when they are first called, which a capture does not allow.
   for (const bool row : {true, false}) {
     impl->as_row.fill(row);
-    AMK_TRY(impl->all_projections());
+    AMK_TRY(impl->all_of_a_step());
   }
   AMK_TRY(device.synchronize());
   AMK_TRY(impl->choose());
