@@ -150,7 +150,7 @@ class Session {
   Result<eval::Machine*> machine_of(const Json& params) {
     const auto wanted = params.at("loaded").get<uint64_t>();
     if (machine_ && wanted == number_) return machine_.get();
-    return Error{ErrorCode::kInternal,
+    return Error{ErrorCode::kUsage,
                  fmt::format("expected the program with number {}, found {}", wanted,
                              machine_ ? fmt::format("that with number {}", number_) : "none loaded"),
                  "", "load it again"};

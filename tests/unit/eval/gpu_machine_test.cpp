@@ -155,7 +155,7 @@ TEST_CASE("a program that is loaded later takes the place of the one before, whi
   CHECK(second->step(1).ok());
   const Status status = first->step(1);
   REQUIRE(!status.ok());
-  CHECK(status.error().code == ErrorCode::kInternal);
+  CHECK(status.error().code == ErrorCode::kUsage);
   first = nullptr;  // must not unload the second
   CHECK(second->step(1).ok());
 }
