@@ -1,6 +1,6 @@
-// fmt, compiled once and linked in. Debian ships it as a shared library and as headers: the first is not on a GPU machine,
-// and compiling the second into every file trebles the time of a build. These are the templates that the headers
-// declare extern (fmt 9, "Header-only usage").
+// fmt, compiled once and linked in. Debian ships it as a shared library and as headers: the first is not on a GPU
+// machine, and compiling the second into every file trebles the time of a build. These are the templates that the
+// headers declare extern (fmt 9, "Header-only usage").
 #include <fmt/format-inl.h>
 
 FMT_BEGIN_NAMESPACE

@@ -102,7 +102,7 @@ Result<Exit> bench(const BenchOptions& options, Output& output) {
   report.notes.insert(report.notes.end(), job.notes.begin(), job.notes.end());
   if (!options.svg_file.empty() && report.correct())
     AMK_TRY(write_file_atomic(options.svg_file, eval::bench_svg(report)));
-  if (output.json()) output.document(eval::bench_report_to_json(report, options.samples));
+  if (output.json()) output.document(std::string_view(eval::bench_report_to_json(report, options.samples)));
   output.text(facts_text(report) + times_text(report));
   for (const std::string& note : report.notes) output.note(note);
   return report.correct() ? Exit::kDone : Exit::kNegative;

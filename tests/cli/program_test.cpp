@@ -107,10 +107,9 @@ TEST_CASE("inspect describes a program with stable keys") {
   CHECK(keys_of(document["levels"][0]) == std::set<std::string>{"level", "tasks", "sms", "weight_bytes", "example"});
   CHECK(keys_of(document["sm_bytes"]) == std::set<std::string>{"sms", "bytes_min", "bytes_max", "histogram"});
   CHECK(keys_of(document["critical_path"][0]) == std::set<std::string>{"task", "label", "sm"});
-  CHECK(keys_of(document["launch"]) == std::set<std::string>{"blocks", "threads_per_block", "stages", "stage_bytes",
-                                                             "activation_bytes", "smem_bytes", "copies_in_flight",
-                                                             "tokens_per_launch", "stream_backend", "sync_protocol",
-                                                             "products"});
+  CHECK(keys_of(document["launch"]) ==
+        std::set<std::string>{"blocks", "threads_per_block", "stages", "stage_bytes", "activation_bytes", "smem_bytes",
+                              "copies_in_flight", "tokens_per_launch", "stream_backend", "sync_protocol", "products"});
   CHECK(document["listed"].is_null());
   uint64_t by_instruction = 0;
   for (const Json& count : document["instructions"]) by_instruction += count["tasks"].get<uint64_t>();

@@ -229,7 +229,7 @@ __device__ __forceinline__ void run_attention(const Block& block, const TaskReco
 
   float* q = reinterpret_cast<float*>(Block::area());
   float* row = q + attention::kHeads * attention::kHeadDim;  // [2][head_dim]: this pass's key and value
-  float* joined = row + 2 * attention::kHeadDim;  // [warps][attention::kHeads][head_dim + 2]
+  float* joined = row + 2 * attention::kHeadDim;             // [warps][attention::kHeads][head_dim + 2]
   const uint32_t mine = begin + block.warp * attention::kPositions;
   const uint32_t active = max(1U, min(kWarps, (end - begin + attention::kPositions - 1) / attention::kPositions));
 #pragma unroll 1
@@ -248,8 +248,8 @@ __device__ __forceinline__ void run_attention(const Block& block, const TaskReco
         value = make_float2(value.x * params.scale, value.y * params.scale);
       } else if (i >= attention::kHeads * attention::kHeadDim) {
         const bool is_key = i < (attention::kHeads + 1) * attention::kHeadDim;
-        value =
-            Activation(block, is_key ? task.current_k : task.current_v).load2(params.kv_head * attention::kHeadDim + i % attention::kHeadDim);
+        value = Activation(block, is_key ? task.current_k : task.current_v)
+                    .load2(params.kv_head * attention::kHeadDim + i % attention::kHeadDim);
       }
       q[i] = value.x;
       q[i + 1] = value.y;
@@ -262,14 +262,18 @@ __device__ __forceinline__ void run_attention(const Block& block, const TaskReco
       for (uint32_t at = mine; at < end; at += attention::kUnroll * attention::kStep) {
         if (at != mine) attention::load_rounds(block, keys, values, at, end, loaded);
         attention::add_rounds<attention::kUnroll>(
-            block, q, running, [&](uint32_t u, uint32_t v, uint32_t i) { return attention::widened(loaded.key[u][v], i); },
+            block, q, running,
+            [&](uint32_t u, uint32_t v, uint32_t i) { return attention::widened(loaded.key[u][v], i); },
             [&](uint32_t u, uint32_t v, uint32_t i) { return attention::widened(loaded.value[u][v], i); },
             [&](uint32_t u) { return at + u * attention::kStep + block.lane / attention::kLanes < end; });
       }
       if (row_apart && block.warp == 0) {
         attention::add_rounds<1>(
-            block, q, running, [&](uint32_t, uint32_t v, uint32_t i) { return row[attention::column_of(block, v) + i]; },
-            [&](uint32_t, uint32_t v, uint32_t i) { return row[attention::kHeadDim + attention::column_of(block, v) + i]; },
+            block, q, running,
+            [&](uint32_t, uint32_t v, uint32_t i) { return row[attention::column_of(block, v) + i]; },
+            [&](uint32_t, uint32_t v, uint32_t i) {
+              return row[attention::kHeadDim + attention::column_of(block, v) + i];
+            },
             [&](uint32_t) { return block.lane < attention::kLanes; });
       }
       // With nothing but this pass's row the first group of lanes has it all.
@@ -287,7 +291,8 @@ __device__ __forceinline__ void run_attention(const Block& block, const TaskReco
       for (uint32_t w = 0; w < active; ++w) top = fmaxf(top, of_head[w * kPitch + attention::kHeadDim]);
       float total = 0;
       for (uint32_t w = 0; w < active; ++w) {
-        total += attention::weight(of_head[w * kPitch + attention::kHeadDim], top) * of_head[w * kPitch + (column == attention::kHeadDim ? 0 : column)];
+        total += attention::weight(of_head[w * kPitch + attention::kHeadDim], top) *
+                 of_head[w * kPitch + (column == attention::kHeadDim ? 0 : column)];
       }
       partials.store(((head + h) * params.splits + params.split) * (attention::kHeadDim + 2) + column,
                      column == attention::kHeadDim ? top : total);

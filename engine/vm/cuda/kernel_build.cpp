@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <optional>
+#include <algorithm>
 
 #include "schedule/task_cost.h"
 #include "vm/cuda/kernel_sources.h"
@@ -15,16 +15,18 @@ class Shared {
  public:
   explicit Shared(const char* what) : what_(what) {}
   Status take(uint32_t value) {
-    if (!value_) value_ = value;
-    if (*value_ == value) return {};
+    if (!known_) value_ = value;
+    known_ = true;
+    if (value_ == value) return {};
     return Error{ErrorCode::kUnsupported,
-                 fmt::format("expected one {} in a program, found {} and {}", what_, *value_, value), "", ""};
+                 fmt::format("expected one {} in a program, found {} and {}", what_, value_, value), "", ""};
   }
-  [[nodiscard]] uint32_t value_or(uint32_t otherwise) const { return value_.value_or(otherwise); }
+  [[nodiscard]] uint32_t value_or(uint32_t otherwise) const { return known_ ? value_ : otherwise; }
 
  private:
   const char* what_;
-  std::optional<uint32_t> value_;
+  bool known_ = false;
+  uint32_t value_ = 0;
 };
 
 }  // namespace
