@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/checked.h"
 #include "schedule/task_cost.h"
 #include "vm/cuda/kernel_sources.h"
 
@@ -48,6 +49,14 @@ Result<KernelSpec> kernel_spec(const schedule::Program& program) {
     }
     if (const auto* attention = std::get_if<abi::AttentionParams>(&task.params)) {
       AMK_TRY(group.take(attention->group));
+      // The kernel multiplies the two as 32-bit numbers.
+      const uint64_t blocks = ceil_div(program.meta.context, attention->kv_block);
+      if (blocks * attention->splits > UINT32_MAX) {
+        return Error{ErrorCode::kUnsupported,
+                     fmt::format("expected blocks of positions times splits below 2^32, found {} times {}", blocks,
+                                 attention->splits),
+                     "", "raise tiling.attention.kv_block"};
+      }
     }
   }
   spec.head_dim = head_dim.value_or(2);
