@@ -9,6 +9,22 @@
 namespace amk::schedule {
 namespace {
 
+/// A stage is sized by what the IR says of a packed chunk (abi::packed_bytes), and filled by what the kernel says of a
+/// unit (device::unit_bytes): they must be one layout.
+constexpr bool layouts_agree() {
+  for (uint32_t i = 0; i < abi::kDtypeCount; ++i) {
+    const auto dtype = static_cast<abi::Dtype>(i);
+    if (dtype == abi::Dtype::kU32) continue;
+    const device::WeightFormat format = device::weight_format(dtype);
+    for (const uint32_t columns : {1U, device::unit_columns(format), 5 * device::unit_columns(format) + 1}) {
+      const uint64_t packed = uint64_t{device::units_of(format, columns)} * device::unit_bytes(format);
+      if (abi::packed_bytes(dtype, kRowsPerStage, columns) != packed) return false;
+    }
+  }
+  return kRowsPerStage == device::kTileRows;
+}
+static_assert(layouts_agree());
+
 /// Products of matrix rows with a vector: every element is used once.
 uint64_t product_flops(abi::Opcode opcode, std::span<const abi::Shape> shapes, std::span<const abi::Range> ranges) {
   uint64_t flops = 0;
