@@ -41,11 +41,8 @@ void check_sms(std::vector<KnobProblem>& out, const char* path, const SmAssignme
 }  // namespace
 
 FusionGrouping default_fusion() {
-  return {{"rmsnorm", "qkv", "rope", "kv_append"},
-          {"combine", "o", "residual"},
-          {"rmsnorm", "gate", "up", "silu_mul"},
-          {"down", "residual"},
-          {"rmsnorm", "lm_head"}};
+  return {{"rmsnorm", "qkv", "rope", "kv_append"}, {"attention", "combine"}, {"o", "residual"},
+          {"rmsnorm", "gate", "up", "silu_mul"},   {"down", "residual"},     {"rmsnorm", "lm_head"}};
 }
 
 std::vector<KnobProblem> check_knobs(const ScheduleConfig& config) {

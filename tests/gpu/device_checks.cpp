@@ -191,6 +191,33 @@ std::string worker_program() {
   return named == nullptr ? AMK_WORKER_PROGRAM : named;
 }
 
+/// A launch that is broken so is reported by task, label, counter and SM, and the next load finds a worker that works.
+void check_reported(const Gpu& gpu, const std::shared_ptr<ipc::WorkerClient>& worker, const Model& model,
+                    const validator::ValidatedProgram& program, const ipc::Json& sabotage) {
+  eval::GpuOptions options;
+  options.launch_deadline = std::chrono::milliseconds(1000);
+  options.sabotage = sabotage;
+  auto broken = eval::load_gpu_machine(worker, program, model.checkpoint, options);
+  REQUIRE_MESSAGE(broken.ok(), (broken.ok() ? "" : broken.error().text()));
+  const auto begin = std::chrono::steady_clock::now();
+  const Status status = (*broken)->step(1);
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(5));
+  REQUIRE(!status.ok());
+  REQUIRE_MESSAGE((*broken)->fault().has_value(), status.error().text());
+  const ipc::Fault& fault = *(*broken)->fault();
+  CHECK(fault.task < program->tasks.size());
+  CHECK(!fault.label.empty());
+  CHECK(fault.sm < gpu.target->sms);
+  CHECK(fault.value != fault.threshold);
+  CHECK(fault.waited_ms >= 900);
+  broken->reset();
+
+  // The device's context is gone with that launch; the client's next worker has another.
+  auto works = eval::load_gpu_machine(worker, program, model.checkpoint);
+  REQUIRE_MESSAGE(works.ok(), (works.ok() ? "" : works.error().text()));
+  CHECK((*works)->step(1).ok());
+}
+
 }  // namespace
 
 TEST_CASE("every back end, protocol and way to multiply agrees with the oracle") {
@@ -214,6 +241,34 @@ TEST_CASE("every back end, protocol and way to multiply agrees with the oracle")
                                                                        : " plain") +
                             (protocol == abi::SyncProtocol::kPackets ? " packets" : " counters") +
                             (products == abi::Products::kTensorCores ? " tensor_cores" : " float32"));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("attention in any number of splits, joined wherever it may be, agrees with the oracle") {
+  Gpu* gpu = gpu_or_skip("attention in any number of splits");
+  if (gpu == nullptr) return;
+  const std::vector<std::pair<const char*, schedule::FusionGrouping>> groupings = {
+      {"its last task", schedule::default_fusion()},
+      {"the projection", {{"combine", "o", "residual"}}},
+      {"a task of its own", {{"o", "residual"}}}};
+  for (const char* name : {"toy-2l", kShippedModel, "tests/models/llama-head-dim"}) {
+    const Model model(name, "stored", abi::Dtype::kBf16);
+    const Truth truth = model.truth(40);
+    for (const auto& [joiner, grouping] : groupings) {
+      for (const uint32_t splits : {1U, 2U, 5U, 33U}) {
+        for (const auto protocol : {abi::SyncProtocol::kPackets, abi::SyncProtocol::kCounters}) {
+          schedule::ScheduleConfig config;
+          config.fusion_grouping = grouping;
+          config.attention_kv_block = 16;
+          config.attention_splits = splits;
+          config.sync_protocol = protocol;
+          const bool packets = protocol == abi::SyncProtocol::kPackets;
+          check_program(*gpu, model, truth, config,
+                        std::string(name) + ", " + std::to_string(splits) + " splits joined by " + joiner +
+                            (packets ? ", packets" : ", counters"));
         }
       }
     }
@@ -321,8 +376,50 @@ TEST_CASE("one wrong weight is seen in the logits, and one NaN too") {
   }
 }
 
+TEST_CASE("a dropped fence is seen in the logits, whichever protocol it stood in") {
+  Gpu* gpu = gpu_or_skip("a dropped fence");
+  if (gpu == nullptr) return;
+  const Model model("toy-2l");
+  const Truth truth = model.truth(8);
+  for (const auto protocol : {abi::SyncProtocol::kPackets, abi::SyncProtocol::kCounters}) {
+    schedule::ScheduleConfig config;
+    config.sync_protocol = protocol;
+    const validator::ValidatedProgram program = model.program(*gpu, config);
+    CudaVmOptions options;
+    options.sabotage.defines = {"AMK_DROP_FENCE=1"};
+    CudaVm broken = load(*gpu, model, program, options);
+    CHECK(worst_share(broken, model, program, truth) > 1);
+  }
+}
+
+TEST_CASE("a signal that comes late changes no bit: whoever needs it waits") {
+  Gpu* gpu = gpu_or_skip("a late signal");
+  if (gpu == nullptr) return;
+  const Model model("toy-2l");
+  for (const auto protocol : {abi::SyncProtocol::kPackets, abi::SyncProtocol::kCounters}) {
+    schedule::ScheduleConfig config;
+    config.sync_protocol = protocol;
+    const validator::ValidatedProgram program = model.program(*gpu, config);
+    CudaVm punctual = load(*gpu, model, program);
+    const auto count = static_cast<uint32_t>(program->tasks.size());
+    for (const uint32_t late : {0U, count / 4, count / 2, count - 2}) {
+      CAPTURE(late);
+      CudaVmOptions options;
+      options.sabotage.defines = {"AMK_LATE_TASK=" + std::to_string(late) + "u", "AMK_LATE_NS=20000000"};
+      CudaVm delayed = load(*gpu, model, program, options);
+      require(punctual.reset());
+      for (uint32_t token = 1, step = 0; step < 4; ++step) {
+        require(punctual.step(token));
+        require(delayed.step(token));
+        CHECK(punctual.logits().value() == delayed.logits().value());
+        token = punctual.next_token();
+      }
+    }
+  }
+}
+
 // Last: the worker's context dies of it.
-TEST_CASE("a task that never signals is reported by task, counter and SM within five seconds, and costs one worker") {
+TEST_CASE("a task that never signals, or too late, is reported within five seconds and costs one worker") {
   Gpu* gpu = gpu_or_skip("a task that never signals");
   if (gpu == nullptr) return;
   const Model model("toy-2l");
@@ -333,28 +430,13 @@ TEST_CASE("a task that never signals is reported by task, counter and SM within 
     schedule::ScheduleConfig config;
     config.sync_protocol = protocol;
     const validator::ValidatedProgram program = model.program(*gpu, config);
-    eval::GpuOptions options;
-    options.launch_deadline = std::chrono::milliseconds(1000);
-    options.sabotage = {{"silent_task", program->tasks.size() / 2}};
-    auto broken = eval::load_gpu_machine(worker, program, model.checkpoint, options);
-    REQUIRE_MESSAGE(broken.ok(), (broken.ok() ? "" : broken.error().text()));
-    const auto begin = std::chrono::steady_clock::now();
-    const Status status = (*broken)->step(1);
-    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(5));
-    REQUIRE(!status.ok());
-    REQUIRE_MESSAGE((*broken)->fault().has_value(), status.error().text());
-    const ipc::Fault& fault = *(*broken)->fault();
-    CHECK(fault.task < program->tasks.size());
-    CHECK(!fault.label.empty());
-    CHECK(fault.sm < gpu->target->sms);
-    CHECK(fault.value != fault.threshold);
-    CHECK(fault.waited_ms >= 900);
-    broken->reset();
-
-    // The device's context is gone with that launch; the client's next worker has another.
-    auto works = eval::load_gpu_machine(worker, program, model.checkpoint);
-    REQUIRE_MESSAGE(works.ok(), (works.ok() ? "" : works.error().text()));
-    CHECK((*works)->step(1).ok());
+    const size_t task = program->tasks.size() / 2;
+    const ipc::Json silent = {{"silent_task", task}};
+    const ipc::Json late = {{"defines", {"AMK_LATE_TASK=" + std::to_string(task) + "u", "AMK_LATE_NS=3000000000ull"}}};
+    for (const ipc::Json& sabotage : {silent, late}) {
+      CAPTURE(sabotage.dump());
+      check_reported(*gpu, worker, model, program, sabotage);
+    }
   }
 }
 

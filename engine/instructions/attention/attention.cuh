@@ -1,10 +1,11 @@
-// Device body of Attention (attention.h).
+// Device body of Attention and AttentionCombine (attention.h).
 //
 // A position's key is read by a group of lanes, 16 bytes (or what divides the head) each; a warp has several such
 // groups, and every group of every warp keeps a running softmax of its own over the positions it takes. They are joined
 // at the end.
 #pragma once
 
+#include "instructions/combine/combine.cuh"
 #include "instructions/kv_append/kv_append.cuh"
 
 namespace amk::device {
@@ -52,6 +53,14 @@ __device__ __forceinline__ float widened(const Raw& raw, uint32_t i) {
   if constexpr (build::kKvDtype == abi::Dtype::kF16) return i % 2 == 0 ? low_f16(word) : high_f16(word);
   return i % 2 == 0 ? low_bf16(word) : high_bf16(word);
 }
+
+/// A state in memory: of each head its values, not yet divided by the sum, the maximum, the sum.
+inline constexpr uint32_t kStatePitch = kHeadDim + 2;
+inline constexpr uint32_t kStateFloats = kHeads * kStatePitch;
+/// Queries, then this pass's key and value, stand before the states.
+inline constexpr uint32_t kInputFloats = (kHeads + 2) * kHeadDim;
+/// States that the activation area has room for.
+inline constexpr uint32_t kStatesMax = (build::kActivationBytes / 4 - kInputFloats) / kStateFloats;
 
 /// Running softmax of kHeads heads over the positions that a group of lanes has taken.
 struct Running {
@@ -187,7 +196,7 @@ __device__ __forceinline__ void leave(const Block& block, const Running& running
   if (block.lane >= kLanes) return;
 #pragma unroll
   for (uint32_t h = 0; h < kHeads; ++h) {
-    float* out = joined + (block.warp * kHeads + h) * (kHeadDim + 2);
+    float* out = joined + block.warp * kStateFloats + h * kStatePitch;
 #pragma unroll
     for (uint32_t v = 0; v < kPerLane; ++v) {
       if (column_of(block, v) >= kHeadDim) continue;
@@ -198,6 +207,117 @@ __device__ __forceinline__ void leave(const Block& block, const Running& running
       out[kHeadDim] = running.top[h];
       out[kHeadDim + 1] = running.sum[h];
     }
+  }
+}
+
+/// States in shared memory of which each has some of the positions, and that are to be joined.
+struct States {
+  float* first;  ///< [count][kHeads][kStatePitch]
+  uint32_t count;
+};
+
+/// Two values of a head, joined.
+struct Joined {
+  float2 value = make_float2(0.0F, 0.0F);
+  float top = -kInfinity;
+  float sum = 0;
+};
+__device__ __forceinline__ Joined joined_pair(const States& states, uint32_t h, uint32_t i) {
+  const float* head = states.first + h * kStatePitch;
+  Joined joined;
+  for (uint32_t s = 0; s < states.count; ++s) joined.top = fmaxf(joined.top, head[s * kStateFloats + kHeadDim]);
+  for (uint32_t s = 0; s < states.count; ++s) {
+    const float* state = head + s * kStateFloats;
+    const float share = weight(state[kHeadDim], joined.top);
+    const float2 value = *reinterpret_cast<const float2*>(state + i);
+    joined.value.x += share * value.x;
+    joined.value.y += share * value.y;
+    joined.sum += share * state[kHeadDim + 1];
+  }
+  return joined;
+}
+
+/// Calls body(h, i, values) for the joined state of each head, two elements at a time: i = 0, 2, ... of the values,
+/// then maximum and sum at i = head_dim.
+template <typename Body>
+__device__ __forceinline__ void for_joined(const Block& block, const States& states, uint32_t heads, Body&& body) {
+#pragma unroll 1
+  for (uint32_t pair = block.thread; pair < heads * kStatePitch / 2; pair += kWarps * 32) {
+    const uint32_t h = pair / (kStatePitch / 2), i = pair % (kStatePitch / 2) * 2;
+    const Joined joined = joined_pair(states, h, i == kHeadDim ? 0 : i);
+    body(h, i, i == kHeadDim ? make_float2(joined.top, joined.sum) : joined.value);
+  }
+}
+
+/// Calls body(h, i, values) for the attention output of each head, two elements at a time.
+template <typename Body>
+__device__ __forceinline__ void for_output(const Block& block, const States& states, uint32_t heads, Body&& body) {
+#pragma unroll 1
+  for (uint32_t pair = block.thread; pair < heads * kHeadDim / 2; pair += kWarps * 32) {
+    const uint32_t h = pair / (kHeadDim / 2), i = pair % (kHeadDim / 2) * 2;
+    const Joined joined = joined_pair(states, h, i);
+    const float scale = __fdividef(1.0F, joined.sum);
+    body(h, i, make_float2(joined.value.x * scale, joined.value.y * scale));
+  }
+}
+
+/// Joins all states into the first.
+__device__ __forceinline__ void collapse(const Block& block, uint32_t heads, States& states) {
+  float* spare = states.first + (kStatesMax - 1) * kStateFloats;
+  const auto at = [](float* state, uint32_t h, uint32_t i) {
+    return reinterpret_cast<float2*>(state + h * kStatePitch + i);
+  };
+  for_joined(block, states, heads, [&](uint32_t h, uint32_t i, float2 value) { *at(spare, h, i) = value; });
+  consumer_barrier();
+  states.count = 1;
+  for_joined(block, states, heads, [&](uint32_t h, uint32_t i, float2) {
+    *at(states.first, h, i) = *at(spare, h, i);  // its own: this thread has written it
+  });
+}
+
+/// Stages the partials of `count` splits from the j-th that has positions on behind the states there are.
+__device__ __forceinline__ void stage_splits(const Block& block, const Activation& values, const Partials& partials,
+                                             uint32_t head, uint32_t heads, uint32_t j, uint32_t count,
+                                             States& states) {
+  constexpr uint32_t kAhead = 4;  // pairs under way together
+  constexpr uint32_t kPairs = kStateFloats / 2;
+  float* to = states.first + states.count * kStateFloats;
+  const auto wanted = [&](uint32_t pair) { return pair < count * kPairs && pair % kPairs < heads * kStatePitch / 2; };
+  const auto source = [&](uint32_t pair) {
+    const uint32_t h = pair % kPairs / (kStatePitch / 2), i = pair % (kStatePitch / 2) * 2;
+    return partials.place(head + h, j + pair / kPairs) + i;
+  };
+#pragma unroll 1
+  for (uint32_t first = block.thread; first < count * kPairs; first += kAhead * kWarps * 32) {
+    LoadedPair loaded[kAhead];
+#pragma unroll
+    for (uint32_t a = 0; a < kAhead; ++a) {
+      const uint32_t pair = first + a * kWarps * 32;
+      if (wanted(pair)) loaded[a] = values.fetch(source(pair));
+    }
+#pragma unroll
+    for (uint32_t a = 0; a < kAhead; ++a) {
+      const uint32_t pair = first + a * kWarps * 32;
+      if (wanted(pair)) reinterpret_cast<float2*>(to)[pair] = values.arrived(loaded[a], source(pair));
+    }
+  }
+  states.count += count;
+}
+
+/// Adds the partials of the other splits, as many at a time as there is room for.
+__device__ __forceinline__ void add_splits(const Block& block, const TaskRecord& task, uint32_t head, uint32_t heads,
+                                           States& states) {
+  constexpr uint32_t kRoom = kStatesMax - 1;  // collapse() needs one
+  const Activation values(block, task.operand[operand_at(abi::Opcode::kAttentionCombine, "partials")]);
+  const Partials partials(block, values, params_of<abi::AttentionParams>(task).splits, task.sparse_kv_block);
+  const uint32_t others = partials.used() - 1;
+#pragma unroll 1
+  for (uint32_t j = 0; j < others;) {
+    if (states.count > 1 && states.count + others - j > kRoom) collapse(block, heads, states);
+    const uint32_t count = min(others - j, kRoom - states.count);
+    stage_splits(block, values, partials, head, heads, j, count, states);
+    j += count;
+    consumer_barrier();
   }
 }
 
@@ -213,7 +333,7 @@ __device__ __forceinline__ void positions_of(uint32_t position, uint32_t kv_bloc
 }
 
 __device__ __forceinline__ void run_attention(const Block& block, const TaskRecord& task, uint32_t place) {
-  constexpr auto kOp = abi::Opcode::kAttention;
+  constexpr auto kOp = abi::Opcode::kAttention;  // the other has the same operands, but for the last
   const auto& params = params_of<abi::AttentionParams>(task);
   const auto* keys =
       cache_element(task.operand[operand_at(kOp, "k_cache")], task.context, params.kv_head, 0, attention::kHeadDim, 0);
@@ -229,7 +349,7 @@ __device__ __forceinline__ void run_attention(const Block& block, const TaskReco
 
   float* q = reinterpret_cast<float*>(Block::area());
   float* row = q + attention::kHeads * attention::kHeadDim;  // [2][head_dim]: this pass's key and value
-  float* joined = row + 2 * attention::kHeadDim;             // [warps][attention::kHeads][head_dim + 2]
+  float* joined = row + 2 * attention::kHeadDim;             // the warps' states, then other splits'
   const uint32_t mine = begin + block.warp * attention::kPositions;
   const uint32_t active = max(1U, min(kWarps, (end - begin + attention::kPositions - 1) / attention::kPositions));
 #pragma unroll 1
@@ -281,21 +401,18 @@ __device__ __forceinline__ void run_attention(const Block& block, const TaskReco
       attention::leave(block, running, joined);
     }
     consumer_barrier();
-    const Activation partials(block, task.operand[operand_at(kOp, "partials")]);
-#pragma unroll 1
-    for (uint32_t i = block.thread; i < heads * (attention::kHeadDim + 2); i += kWarps * 32) {
-      const uint32_t h = i / (attention::kHeadDim + 2), column = i % (attention::kHeadDim + 2);
-      const float* of_head = joined + h * (attention::kHeadDim + 2);
-      constexpr uint32_t kPitch = attention::kHeads * (attention::kHeadDim + 2);
-      float top = -kInfinity;
-      for (uint32_t w = 0; w < active; ++w) top = fmaxf(top, of_head[w * kPitch + attention::kHeadDim]);
-      float total = 0;
-      for (uint32_t w = 0; w < active; ++w) {
-        total += attention::weight(of_head[w * kPitch + attention::kHeadDim], top) *
-                 of_head[w * kPitch + (column == attention::kHeadDim ? 0 : column)];
-      }
-      partials.store(((head + h) * params.splits + params.split) * (attention::kHeadDim + 2) + column,
-                     column == attention::kHeadDim ? top : total);
+    attention::States states{joined, active};
+    if (task.opcode == abi::Opcode::kAttentionCombine) {
+      attention::add_splits(block, task, head, heads, states);
+      const Activation y(block, task.operand[operand_at(abi::Opcode::kAttentionCombine, "y")]);
+      attention::for_output(block, states, heads, [&](uint32_t h, uint32_t i, float2 value) {
+        y.store2((head + h) * attention::kHeadDim + i, value);
+      });
+    } else {
+      const Activation partials(block, task.operand[operand_at(kOp, "partials")]);
+      attention::for_joined(block, states, heads, [&](uint32_t h, uint32_t i, float2 value) {
+        partials.store2(((head + h) * params.splits + params.split) * attention::kStatePitch + i, value);
+      });
     }
     if (first + attention::kHeads < params.group) consumer_barrier();
   }

@@ -1,4 +1,5 @@
-// Attention: the query heads of one key-value head over one split of the positions, unnormalised.
+// Attention: the query heads of one key-value head over one split of the positions, unnormalised. AttentionCombine: the
+// last split, which joins the others.
 //
 // With n = position + 1 positions there are B = ceil(n / kv_block) blocks; split s of S has the blocks
 // [floor(B * s / S), floor(B * (s + 1) / S)), the last block cut at n. So the last split always holds the current
@@ -17,8 +18,13 @@
 // Reads position whole, the group's heads of q, and of both caches the head's part of the row image: at past positions
 // and, the last split, at the current one. Writes partials[h, split, :] of its heads: one range a head, joined where
 // there is but one split.
-// Source: transformers integrations/sdpa_attention.py; the split and its correction: Dao et al., "Flash-Decoding"
-// (crfm.stanford.edu/2023/10/12/flashdecoding.html); Milakov and Gimelshein, arXiv:1805.02867.
+//
+// AttentionCombine is the task of the last split, split = splits - 1. It leaves no partial: it joins its own with those
+// of the splits before it, of which there is at least one, as Combine does (combine.h), and writes y[h, :] for its
+// heads; y f32[q_heads x head_dim]. It reads what Attention reads and partials[h, 0 .. splits - 1, :]. While few
+// positions are filled the other splits are empty and nobody waits for anyone: the output is one step behind the
+// queries. Source: transformers integrations/sdpa_attention.py; the split and its correction: Dao et al.,
+// "Flash-Decoding" (crfm.stanford.edu/2023/10/12/flashdecoding.html); Milakov and Gimelshein, arXiv:1805.02867.
 #pragma once
 
 #include <cstdint>
@@ -27,9 +33,9 @@
 
 namespace amk::instructions {
 
-/// Query heads that one task may have: what RangeList has room for beside the six reads.
+/// Query heads that one task may have: what RangeList has room for beside six reads and the output.
 inline constexpr uint32_t kAttentionGroupMax = 128;
-static_assert(RangeList::kCapacity >= kAttentionGroupMax + 6);
+static_assert(RangeList::kCapacity >= kAttentionGroupMax + 7);
 
 /// Positions [begin, end) of a split when positions [0, position] are filled; both ends may be equal.
 struct PositionSpan {
@@ -50,5 +56,11 @@ Problem contract_of<abi::Opcode::kAttention>(const abi::AttentionParams& params,
 template <>
 void run_cpu_of<abi::Opcode::kAttention>(const abi::AttentionParams& params, std::span<const CpuOperand> operands,
                                          CpuWorkspace& workspace);
+
+template <>
+Problem contract_of<abi::Opcode::kAttentionCombine>(const abi::AttentionParams& params, Shapes shapes, RangeList& out);
+template <>
+void run_cpu_of<abi::Opcode::kAttentionCombine>(const abi::AttentionParams& params,
+                                                std::span<const CpuOperand> operands, CpuWorkspace& workspace);
 
 }  // namespace amk::instructions

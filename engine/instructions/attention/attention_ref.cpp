@@ -17,11 +17,9 @@ const float* value_rows(const CpuOperand& cache, const std::byte* from, size_t c
   return out;
 }
 
-}  // namespace
-
-template <>
-void run_cpu_of<abi::Opcode::kAttention>(const abi::AttentionParams& params, Operands operands,
-                                         CpuWorkspace& workspace) {
+/// Runs a task's split; `running(head)` is where the state of a head is kept.
+template <typename RunningOf>
+void attend(const abi::AttentionParams& params, Operands operands, CpuWorkspace& workspace, const RunningOf& running) {
   constexpr auto kOp = abi::Opcode::kAttention;
   const uint32_t position = *indices(operands[operand_index<kOp>("position")]);
   const CpuOperand& k_cache = operands[operand_index<kOp>("k_cache")];
@@ -29,11 +27,6 @@ void run_cpu_of<abi::Opcode::kAttention>(const abi::AttentionParams& params, Ope
   const size_t head_dim = params.head_dim;
   const size_t first_head = size_t{params.kv_head} * params.group;
   const float* q = floats(operands[operand_index<kOp>("q")]);
-  float* partials = floats(operands[operand_index<kOp>("partials")]);
-  const auto running = [&](size_t head) {
-    return RunningSoftmax{partials + (head * params.splits + params.split) * (head_dim + 2), head_dim};
-  };
-
   for (size_t head = first_head; head < first_head + params.group; ++head) running(head).clear();
   const PositionSpan span = split_positions(position, params.kv_block, params.split, params.splits);
   for (size_t begin = span.begin; begin < span.end; begin += kPositionsAtOnce) {
@@ -46,6 +39,39 @@ void run_cpu_of<abi::Opcode::kAttention>(const abi::AttentionParams& params, Ope
       for (size_t t = 0; t < count; ++t) scores[t] *= params.scale;
       running(head).add(scores, values, count);
     }
+  }
+}
+
+}  // namespace
+
+template <>
+void run_cpu_of<abi::Opcode::kAttention>(const abi::AttentionParams& params, Operands operands,
+                                         CpuWorkspace& workspace) {
+  const size_t head_dim = params.head_dim;
+  float* partials = floats(operands[operand_index<abi::Opcode::kAttention>("partials")]);
+  attend(params, operands, workspace, [&](size_t head) {
+    return RunningSoftmax{partials + (head * params.splits + params.split) * (head_dim + 2), head_dim};
+  });
+}
+
+template <>
+void run_cpu_of<abi::Opcode::kAttentionCombine>(const abi::AttentionParams& params, Operands operands,
+                                                CpuWorkspace& workspace) {
+  constexpr auto kOp = abi::Opcode::kAttentionCombine;
+  const size_t head_dim = params.head_dim, pitch = head_dim + 2, of_head = params.splits * pitch;
+  const size_t first_head = size_t{params.kv_head} * params.group;
+  const float* others = floats(operands[operand_index<kOp>("partials")]);
+  float* y = floats(operands[operand_index<kOp>("y")]);
+  // All partials of the task's heads, the own ones last, as Combine reads them.
+  float* all = grown(workspace.results, params.group * of_head);
+  for (size_t i = 0; i < params.group; ++i) {
+    std::copy_n(others + (first_head + i) * of_head, params.split * pitch, all + i * of_head);
+  }
+  attend(params, operands, workspace, [&](size_t head) {
+    return RunningSoftmax{all + (head - first_head) * of_head + params.split * pitch, head_dim};
+  });
+  for (size_t i = 0; i < params.group; ++i) {
+    combine_head(all + i * of_head, params.splits, head_dim, y + (first_head + i) * head_dim);
   }
 }
 

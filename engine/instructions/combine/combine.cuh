@@ -81,7 +81,8 @@ class Partials {
     return make_float2(out.x * scale, out.y * scale);
   }
 
- private:
+  /// Splits that have positions; the last split is one of them.
+  __device__ __forceinline__ uint32_t used() const { return used_; }
   /// Where the partial of the j-th split that has positions begins.
   __device__ __forceinline__ uint32_t place(uint32_t head, uint32_t j) const {
     // Split s has the blocks from floor(blocks * s / splits) on, so with fewer blocks than splits block j is the last
@@ -90,6 +91,7 @@ class Partials {
     return (head * splits_ + split) * (build::kHeadDim + 2);
   }
 
+ private:
   Activation values_;
   uint32_t splits_;
   uint32_t blocks_;

@@ -74,15 +74,30 @@ class Activation {
 
   __device__ __forceinline__ void store_word(uint32_t i, uint32_t value) const {
     if constexpr (kPackets) {
+      if constexpr (build::kFenceDropped) announce(i);
       store_packet(packets() + i, value, tag());
     } else {
       words()[i] = value;
     }
   }
   __device__ __forceinline__ void store(uint32_t i, float value) const { store_word(i, __float_as_uint(value)); }
+  /// Values i and i + 1; i is even.
+  __device__ __forceinline__ void store2(uint32_t i, float2 value) const {
+    if constexpr (kPackets) {
+      if constexpr (build::kFenceDropped) announce(i), announce(i + 1);
+      store_packets(packets() + i, __float_as_uint(value.x), __float_as_uint(value.y), tag());
+    } else {
+      *reinterpret_cast<float2*>(words() + i) = value;
+    }
+  }
 
  private:
   __device__ __forceinline__ uint32_t tag() const { return block_.turn.epoch * Block::args().tag_stride + number_; }
+  /// For tests: the tag, before its value.
+  __device__ __noinline__ void announce(uint32_t i) const {
+    store_packet(packets() + i, 0, tag());
+    __nanosleep(20000);
+  }
   __device__ __forceinline__ Packet* packets() const { return reinterpret_cast<Packet*>(base_); }
   __device__ __forceinline__ uint32_t* words() const { return reinterpret_cast<uint32_t*>(base_); }
 

@@ -1,4 +1,5 @@
-// What the host decided for this build of the kernel. Every macro is set by the host; none has a default.
+// What the host decided for this build of the kernel. Every macro is set by the host; none has a default, but for those
+// with which tests break the kernel on purpose.
 #pragma once
 
 #include "instructions/device/records.h"
@@ -29,5 +30,22 @@ inline constexpr bool kAsync = kBackend == abi::StreamBackend::kCpAsync;
 inline constexpr ControlLayout kControl = control_layout(kWarps);
 /// Tiles whose sums are joined at once: no more than there are warps to join them.
 inline constexpr uint32_t kBatch = kWarps < kBatchTiles ? kWarps : kBatchTiles;
+
+/// Tags and counters go out well before what they announce, as if the fence between were dropped.
+#ifdef AMK_DROP_FENCE
+inline constexpr bool kFenceDropped = true;
+#else
+inline constexpr bool kFenceDropped = false;
+#endif
+/// A task that begins late, and by how much.
+#ifdef AMK_LATE_TASK
+inline constexpr bool kLate = true;
+inline constexpr uint32_t kLateTask = AMK_LATE_TASK;
+inline constexpr uint64_t kLateNs = AMK_LATE_NS;
+#else
+inline constexpr bool kLate = false;
+inline constexpr uint32_t kLateTask = ~0U;
+inline constexpr uint64_t kLateNs = 0;
+#endif
 
 }  // namespace amk::device::build

@@ -78,6 +78,11 @@ __device__ __forceinline__ void store_packet(Packet* address, uint32_t value, ui
   const uint64_t both = (static_cast<uint64_t>(tag) << 32) | value;
   asm volatile("st.relaxed.gpu.global.b64 [%0], %1;" ::"l"(address), "l"(both) : "memory");
 }
+__device__ __forceinline__ void store_packets(Packet* address, uint32_t first, uint32_t second, uint32_t tag) {
+  const uint64_t above = static_cast<uint64_t>(tag) << 32;
+  asm volatile("st.relaxed.gpu.global.v2.b64 [%0], {%1, %2};" ::"l"(address), "l"(above | first), "l"(above | second)
+               : "memory");
+}
 __device__ __forceinline__ Packet load_packet(const Packet* address) {
   uint64_t both;
   asm volatile("ld.relaxed.gpu.global.b64 %0, [%1];" : "=l"(both) : "l"(address) : "memory");

@@ -96,7 +96,7 @@ struct alignas(16) TaskRecord {
   uint8_t wait_count = 0;
   uint8_t plain_output = 0;  ///< the products go to an output, not to an activation
   /// Attention and what combines its partials: positions a block where empty splits write nothing, 0 where they write
-  /// their empty partial. KV caches: unused.
+  /// their empty partial.
   uint32_t sparse_kv_block = 0;
   uint32_t context = 0;        ///< positions that the KV cache operands hold
   uint32_t wait_overflow = 0;  ///< waits beyond the first kWaitsInRecord: index into LaunchArguments::waits
@@ -214,10 +214,11 @@ constexpr uint32_t input_bytes(WeightFormat format, Products products, uint32_t 
 }
 /// Query heads that a warp of Attention handles at once.
 inline constexpr uint32_t kHeadsAtOnce = 4;
-/// Bytes that Attention joins its warps' results in.
+/// Bytes that Attention needs: queries and this pass's key and value, its warps' states, and two states more to join
+/// other splits with. Whatever more the activation area has, it uses for states of other splits.
 constexpr uint32_t attention_bytes(uint32_t warps, uint32_t group, uint32_t head_dim) {
   const uint32_t heads = group < kHeadsAtOnce ? group : kHeadsAtOnce;
-  return 4 * ((heads + 2) * head_dim + warps * heads * (head_dim + 2));
+  return 4 * ((heads + 2) * head_dim + (warps + 2) * heads * (head_dim + 2));
 }
 
 }  // namespace amk::device

@@ -73,10 +73,10 @@ void Emitter::end_stages() {
   if (!state_.stages.empty()) state_.stages.back().end = count;
 }
 
-void Emitter::begin_stage() {
+void Emitter::begin_stage(bool beside) {
   end_stages();
   const auto count = static_cast<uint32_t>(state_.program.tasks.size());
-  state_.stages.push_back({count, count});
+  state_.stages.push_back({count, count, beside});
 }
 
 void Emitter::task(abi::Opcode opcode, const instructions::Params& params, std::vector<BufferId> operands,

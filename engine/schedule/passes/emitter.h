@@ -24,8 +24,8 @@ class Emitter {
   BufferId activation(std::string name, std::initializer_list<uint64_t> extents, abi::Dtype dtype = abi::Dtype::kF32);
   BufferId kv_cache(std::string name);
 
-  /// Opens a stage; the tasks emitted until the next call are its own.
-  void begin_stage();
+  /// Opens a stage; the tasks emitted until the next call are its own. `beside`: see Stage.
+  void begin_stage(bool beside = false);
   /// Closes the last stage.
   void end_stages();
   /// Appends a task. Fails (kUnsupported) where the instruction cannot do it, which the contract says.

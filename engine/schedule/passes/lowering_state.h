@@ -19,6 +19,9 @@ struct Group {
 struct Stage {
   uint32_t begin = 0;
   uint32_t end = 0;
+  /// Does most of its work at the same time as the stage before, for whose results it waits last of all: the two share
+  /// out the SMs together.
+  bool beside = false;
 };
 
 struct LoweringState {

@@ -64,7 +64,11 @@ Result<std::vector<uint32_t>> assign(const LoweringState& state) {
       if (measured && knob.bandwidth.size() != sms)
         return wrong_length("bandwidths, one an SM", sms, knob.bandwidth.size());
       Balancer balancer(measured ? knob.bandwidth : std::vector<double>(sms, 1.0));
-      for (const Stage& stage : state.stages) balancer.place_stage(tasks, stage, sm_of);
+      for (size_t i = 0; i < state.stages.size();) {
+        Stage together = state.stages[i++];
+        while (i < state.stages.size() && state.stages[i].beside) together.end = state.stages[i++].end;
+        balancer.place_stage(tasks, together, sm_of);
+      }
       return sm_of;
     }
     case abi::SmPolicy::kExplicit:

@@ -61,11 +61,12 @@ class Tiler {
     if (knobs_.gemv_k_chunk) return *knobs_.gemv_k_chunk;
     return kStageBytes * 8 / kRowGranule / abi::dtype_bits(state_.program.buffer(weight).shape.dtype);
   }
-  [[nodiscard]] uint32_t attention_splits() const {
+  /// `least`: fewer are not chosen, but may be asked for.
+  [[nodiscard]] uint32_t attention_splits(uint32_t least = 1) const {
     if (knobs_.attention_splits) return *knobs_.attention_splits;
     const uint64_t blocks = ceil_div(state_.request.context, knobs_.attention_kv_block);
     const uint64_t sms_a_head = std::max(1U, state_.request.target->sms / config_.kv_head_count);
-    return static_cast<uint32_t>(std::min(sms_a_head, blocks));
+    return std::max(least, static_cast<uint32_t>(std::min(sms_a_head, blocks)));
   }
 
   // ---- names ----
@@ -140,7 +141,7 @@ class Tiler {
       case GraphOp::kKvAppend:
         return kv_append();
       case GraphOp::kAttention:
-        return attention();
+        return fused ? attention_combine() : attention();
       case GraphOp::kCombine:
         return combine();
       case GraphOp::kO:
@@ -251,25 +252,42 @@ class Tiler {
     }
   }
 
-  void attention() {
-    const uint32_t splits = attention_splits();
+  [[nodiscard]] abi::AttentionParams attention_params(uint32_t head, uint32_t split, uint32_t splits) const {
     const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(config_.head_dim)));
+    const uint32_t group = config_.q_head_count / config_.kv_head_count;
+    return {head, group, config_.head_dim, split, splits, knobs_.attention_kv_block, scale};
+  }
+
+  void attention() { attention_tasks(attention_splits(), attention_splits()); }
+
+  /// One stage: splits [0, count) of each head.
+  void attention_tasks(uint32_t count, uint32_t splits) {
     values_.partials =
         emit_.activation(name("partials"), {config_.q_head_count, splits, uint64_t{config_.head_dim} + 2});
     emit_.begin_stage();
     for (uint32_t head = 0; head < config_.kv_head_count; ++head) {
-      for (uint32_t split = 0; split < splits; ++split) {
-        const abi::AttentionParams params{head,
-                                          config_.q_head_count / config_.kv_head_count,
-                                          config_.head_dim,
-                                          split,
-                                          splits,
-                                          knobs_.attention_kv_block,
-                                          scale};
-        emit_.task(Opcode::kAttention, params,
+      for (uint32_t split = 0; split < count; ++split) {
+        emit_.task(Opcode::kAttention, attention_params(head, split, splits),
                    {emit_.position(), values_.q, values_.k_cache, values_.v_cache, values_.partials},
                    fmt::format("{}[{},{}]", name("attention"), head, split));
       }
+    }
+  }
+
+  /// The tasks of the last split join the others; they stand in a stage of their own, for whose results they wait.
+  void attention_combine() {
+    const uint32_t splits = attention_splits(2);
+    if (splits == 1) {  // as asked for: there is nothing to join
+      attention();
+      return combine();
+    }
+    attention_tasks(splits - 1, splits);
+    values_.attention = vector("attention_out", config_.q_size());
+    emit_.begin_stage(true);
+    for (uint32_t head = 0; head < config_.kv_head_count; ++head) {
+      emit_.task(Opcode::kAttentionCombine, attention_params(head, splits - 1, splits),
+                 {emit_.position(), values_.q, values_.k_cache, values_.v_cache, values_.partials, values_.attention},
+                 fmt::format("{}[{}]", name("attention_combine"), head));
     }
   }
 

@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "base/checked.h"
+#include "instructions/instruction.h"
 
 namespace amk::vm::cuda {
 namespace {
@@ -147,13 +148,15 @@ std::vector<std::vector<uint32_t>> output_writers(const Program& program) {
   return writers;
 }
 
-/// Positions a block of the attention tasks that write each partials buffer; 0 where they do not agree.
+/// Positions a block of the attention tasks that have each partials buffer; 0 where they do not agree.
 std::vector<uint32_t> sparse_blocks(const Program& program) {
+  constexpr uint32_t kPartials = instructions::operand_index<Opcode::kAttention>("partials");
+  static_assert(kPartials == instructions::operand_index<Opcode::kAttentionCombine>("partials"));
   std::vector<std::optional<uint32_t>> blocks(program.buffers.size());
   for (const Task& task : program.tasks) {
     const auto* attention = std::get_if<abi::AttentionParams>(&task.params);
     if (attention == nullptr) continue;
-    std::optional<uint32_t>& block = blocks[task.operands.back().index()];
+    std::optional<uint32_t>& block = blocks[task.operands[kPartials].index()];
     block = !block || *block == attention->kv_block ? attention->kv_block : 0;
   }
   std::vector<uint32_t> out;

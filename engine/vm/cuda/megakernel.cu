@@ -65,12 +65,15 @@ __device__ __noinline__ void run_other(Turn turn, uint32_t slot, uint32_t place)
   }
 }
 
+/// Opcodes of one body share one function.
+constexpr Opcode body_of(Opcode opcode) { return opcode == Opcode::kAttentionCombine ? Opcode::kAttention : opcode; }
+
 __device__ __forceinline__ void run_other(const Turn& turn, Opcode opcode, uint32_t slot, uint32_t place) {
   switch (opcode) {
 #define AMK_OPCODE(Name, code, folder, Record, min_arch, doc)                     \
   case Opcode::k##Name:                                                           \
     if constexpr (!is_product(Opcode::k##Name) && build::uses(Opcode::k##Name)) { \
-      run_other<Opcode::k##Name>(turn, slot, place);                              \
+      run_other<body_of(Opcode::k##Name)>(turn, slot, place);                     \
     }                                                                             \
     break;
 #include "abi/opcode.def"
@@ -95,6 +98,21 @@ __device__ __forceinline__ void begin_pass(Block& block) {
   block.turn.token = load_l2(args.next_token);
 }
 
+/// What a test breaks in this build, before a task runs; whether that signalled for it.
+__device__ __forceinline__ bool break_on_purpose(const Block& block, const TaskRecord& task) {
+  if constexpr (build::kLate) {
+    if (task.task == build::kLateTask) {
+      for (const uint64_t end = global_time() + build::kLateNs; global_time() < end;) __nanosleep(1000);
+    }
+  }
+  if constexpr (build::kFenceDropped) {
+    if (task.signal != kNoSignal && block.thread == 0)
+      add_release(Block::args().counters + static_cast<uint64_t>(task.signal) * kCounterStride, 1);
+    __nanosleep(20000);
+  }
+  return build::kFenceDropped;
+}
+
 /// The consumers' whole life.
 __device__ __forceinline__ void consume(Block& block, uint32_t queue_begin, uint32_t queue_end) {
   const RecordSlots slots = record_slots();
@@ -117,13 +135,14 @@ __device__ __forceinline__ void consume(Block& block, uint32_t queue_begin, uint
         consumer_barrier();  // another use of the block's shared memory begins
       }
       stamp(block, &TraceRecord::ready, i);
+      const bool signalled = break_on_purpose(block, task);
       if (product) {
         with_format(task.format, [&]<WeightFormat kFormat>() { run_product<kFormat>(block, progress, task, i); });
       } else {
         run_other(block.turn, task.opcode, at.slot, i);
         stamp(block, &TraceRecord::done, i);
       }
-      const uint32_t signal = task.signal;
+      const uint32_t signal = signalled ? kNoSignal : task.signal;
       before = task.opcode;
       format_before = task.format;
       if (signal != kNoSignal) {

@@ -75,10 +75,10 @@ TEST_CASE("a summary counts every task, wait and byte once") {
   }
 }
 
-TEST_CASE("the default schedule has five levels a layer, besides the embedding, the head and the two of argmax") {
+TEST_CASE("the default schedule has six levels a layer, besides the embedding, the head and the two of argmax") {
   const test::LoweredModel model = test::open_model("toy-2l");
   const eval::ProgramSummary summary = eval::summarize(test::lower(model), **schedule::find_target("h100"), 0);
-  CHECK(summary.levels.size() == 1 + 5 * 2 + 3);
+  CHECK(summary.levels.size() == 1 + 6 * 2 + 3);
 }
 
 TEST_CASE("the report says correct only of what is, and calls a prediction one") {

@@ -47,8 +47,8 @@ TEST_CASE("the summary's JSON holds every operation and level, and no floor wher
   const eval::TraceSummary summary = eval::summarize_trace(trace.pass(), *timeline, 0);
   const Json json = Json::parse(eval::trace_summary_to_json(summary));
   CHECK(json["operations"].size() == summary.operations.size());
-  CHECK(json["levels"].size() == 14);
-  CHECK(json["levels"][13]["level"] == 13);
+  CHECK(json["levels"].size() == 16);
+  CHECK(json["levels"][15]["level"] == 15);
   CHECK(json["floor_us"].is_null());
   CHECK(json["bottleneck"] == eval::bottleneck_name(summary.bottleneck()));
 }

@@ -98,16 +98,16 @@ TEST_CASE("operations are the same over all layers, and their advances sum to th
     tasks += operation.tasks;
     CHECK(operation.spread_us >= 0);
   }
-  CHECK(names ==
-        std::vector<std::string>{"embed", "qkv", "attention", "o", "gate_up", "down", "lm_head", "argmax", "argmax"});
+  CHECK(names == std::vector<std::string>{"embed", "qkv", "attention", "attention_combine", "o", "gate_up", "down",
+                                          "lm_head", "argmax", "argmax"});
   CHECK(tasks == program.tasks.size());
   CHECK(advance == doctest::Approx(summary.span_us));
   CHECK(summary.operations[1].levels == 2);
-  CHECK(summary.levels.size() == 14);
+  CHECK(summary.levels.size() == 16);
   CHECK(summary.levels[1].name == "l0.qkv");
   CHECK(sum(summary.shares) == doctest::Approx(summary.span_us));
   const std::string text = eval::trace_text(summary);
-  for (const char* part : {"gate_up", "bottleneck: ", "the largest loss is ", "14 levels", "tail"})
+  for (const char* part : {"gate_up", "bottleneck: ", "the largest loss is ", "16 levels", "tail"})
     CHECK(has(text, part));
 }
 

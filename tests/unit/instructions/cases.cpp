@@ -111,6 +111,14 @@ void add_attention_cases(Cases& out, Dtype kv) {
          abi::AttentionParams{s.kv_head, s.group, s.head_dim, s.split, s.splits, s.kv_block, 0.3F},
          {u32({1}), f32({uint64_t{q_heads} * s.head_dim}), cache, cache, f32({q_heads, s.splits, s.head_dim + 2})},
          s.position});
+    if (s.split == 0 || s.split + 1 != s.splits) continue;
+    out.push_back({"attention joins " + std::to_string(s.splits) + " splits at " + std::to_string(s.position) + " " +
+                       abi::dtype_name(kv),
+                   Opcode::kAttentionCombine,
+                   std::get<abi::AttentionParams>(out.back().params),
+                   {u32({1}), f32({uint64_t{q_heads} * s.head_dim}), cache, cache,
+                    f32({q_heads, s.splits, s.head_dim + 2}), f32({uint64_t{q_heads} * s.head_dim})},
+                   s.position});
   }
 }
 

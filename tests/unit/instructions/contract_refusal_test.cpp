@@ -208,6 +208,24 @@ TEST_CASE("QKV refuses heads, pairs and matrices that do not agree") {
         "expected length of position to be 1 (one position a pass), found 2");
 }
 
+TEST_CASE("attention that joins refuses any split but the last, and to be the only one") {
+  const abi::Shape cache = f32({2, 100, 4});
+  const Refusals<abi::AttentionParams> of{Opcode::kAttentionCombine,
+                                          {1, 3, 4, 1, 2, 16, 0.5F},
+                                          {u32({1}), f32({24}), cache, cache, f32({6, 2, 6}), f32({24})}};
+  CHECK(of.message([](auto&, auto&) {}) == "accepted");
+  CHECK(of.message([](auto& p, auto& s) {
+    p.splits = 3;
+    s[4] = f32({6, 3, 6});
+  }) == "expected split to be 2 (the last of the splits), found 1");
+  CHECK(of.message([](auto& p, auto& s) {
+    p.split = 0, p.splits = 1;
+    s[4] = f32({6, 1, 6});
+  }) == "expected splits before the last of at least 1, found 0");
+  CHECK(of.message([](auto&, auto& s) { s[5] = f32({23}); }) ==
+        "expected length of y to be 24 (heads of k_cache x group x head_dim), found 23");
+}
+
 TEST_CASE("attention refuses groups, splits and scales that do not fit") {
   const abi::Shape cache = f32({2, 100, 4});
   const Refusals<abi::AttentionParams> of{

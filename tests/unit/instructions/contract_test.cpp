@@ -240,6 +240,22 @@ TEST_CASE("attention reads the past, only its last split the current position, a
                 {4, kWhole, 120, 144}});
 }
 
+TEST_CASE("the task that joins reads the splits before its own and writes the output of its heads") {
+  const abi::Shape cache = f32({2, 100, 4});
+  check_ranges(ranges_of(Opcode::kAttentionCombine, abi::AttentionParams{1, 3, 4, 2, 3, 16, 0.5F},
+                         {u32({1}), f32({24}), cache, cache, f32({6, 3, 6}), f32({24})}),
+               {{0, kWhole, 0, 4},
+                {1, kWhole, 48, 96},
+                {2, Span::kPast, 16, 32},
+                {2, Span::kCurrent, 16, 32},
+                {3, Span::kPast, 16, 32},
+                {3, Span::kCurrent, 16, 32},
+                {4, kWhole, 216, 264},
+                {4, kWhole, 288, 336},
+                {4, kWhole, 360, 408},
+                {5, kWhole, 48, 96}});
+}
+
 TEST_CASE("with one split the partials of a group are one range") {
   const abi::Shape cache = f32({2, 100, 4});
   const auto ranges = ranges_of(Opcode::kAttention, abi::AttentionParams{1, 3, 4, 0, 1, 16, 0.5F},

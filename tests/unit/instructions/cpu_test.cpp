@@ -298,6 +298,29 @@ TEST_CASE("attention in any number of splits, combined, is softmax attention ove
   }
 }
 
+TEST_CASE("attention that joins equals its split and the others, combined, to the last bit") {
+  for (const Case& task : cases_of(Opcode::kAttentionCombine)) {
+    CAPTURE(task.name);
+    const auto& p = std::get<abi::AttentionParams>(task.params);
+    BoundTask joined(task, 12);
+    Case apart_case{task.name, Opcode::kAttention, p, {task.shapes.begin(), task.shapes.end() - 1}, task.position};
+    BoundTask apart(apart_case, 12);
+    for (size_t operand = 0; operand < apart.operand_count(); ++operand) apart.buffer(operand) = joined.buffer(operand);
+    CpuWorkspace workspace;
+    joined.run(workspace);
+    apart.run(workspace);
+    std::vector<float> want(task.shapes[5].extent[0]);
+    const CpuOperand combine[] = {{apart.data(4), &task.shapes[4]},
+                                  {reinterpret_cast<std::byte*>(want.data()), &task.shapes[5]}};
+    for (uint32_t head = p.kv_head * p.group; head < (p.kv_head + 1) * p.group; ++head) {
+      run_cpu(Opcode::kCombine, abi::CombineParams{head, p.head_dim, p.splits}, combine, workspace);
+      for (size_t i = head * p.head_dim; i < size_t{head + 1} * p.head_dim; ++i) {
+        CHECK(joined.at(5, i) == double{want[i]});
+      }
+    }
+  }
+}
+
 TEST_CASE("a split without positions writes no values, maximum -inf and sum 0") {
   const abi::Shape cache = f32({1, 40, 4});
   const Case task{"empty",

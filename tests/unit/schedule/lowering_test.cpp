@@ -59,10 +59,10 @@ TEST_CASE("real shapes are accepted at full size, fused and unfused") {
   }
 }
 
-TEST_CASE("the default schedule has five levels a layer, and primitives only without fusion") {
+TEST_CASE("the default schedule fuses, and without fusion there are primitives only") {
   const test::LoweredModel model = open_model("toy-2l");
   CHECK(instructions_of(lower(model)) == std::set<std::string>{"Embed", "NormQkvRopeAppend", "Attention",
-                                                               "CombineGemvResidual", "NormGateUpSilu", "GemvResidual",
+                                                               "AttentionCombine", "NormGateUpSilu", "GemvResidual",
                                                                "NormGemv", "Argmax", "ArgmaxCombine"});
   CHECK(instructions_of(lower(model, "h100", test::unfused())) ==
         std::set<std::string>{"Embed", "RmsNorm", "Gemv", "Rope", "KvAppend", "Attention", "Combine", "ResidualAdd",
