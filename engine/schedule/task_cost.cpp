@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/checked.h"
+#include "instructions/instruction.h"
 
 namespace amk::schedule {
 namespace {
@@ -97,6 +98,12 @@ uint64_t distinct_weight_bytes(const Program& program) {
 }
 
 uint64_t stage_bytes(const Task& task, const Program& program) {
+  if (const auto* attention = std::get_if<abi::AttentionParams>(&task.params)) {
+    constexpr uint32_t kKCache = instructions::operand_index<abi::Opcode::kAttention>("k_cache");
+    static_assert(kKCache == instructions::operand_index<abi::Opcode::kAttentionCombine>("k_cache"));
+    const abi::Dtype dtype = program.buffer(task.operands[kKCache]).shape.dtype;
+    return device::cache_stage_bytes(attention->head_dim, abi::dtype_bytes(dtype));
+  }
   uint64_t bytes = 0;
   std::visit(
       [&](const auto& params) {

@@ -60,9 +60,11 @@ void check_ring(Context& context) {
     if (context.work.task_sound[i] == 0) continue;
     const uint64_t need = schedule::stage_bytes(context.program.tasks[i], context.program);
     if (need <= launch.stage_bytes) continue;
-    context.report(Rule::kRing, {TaskId(i)},
-                   fmt::format("expected stages of at least {} bytes, {} rows of k_chunk columns, found {}", need,
-                               schedule::kRowsPerStage, launch.stage_bytes));
+    context.report(
+        Rule::kRing, {TaskId(i)},
+        fmt::format("expected stages of at least {} bytes, {} rows of k_chunk columns, or keys and values of {} "
+                    "positions, found {}",
+                    need, schedule::kRowsPerStage, device::kCachePositions, launch.stage_bytes));
     return;  // one task shows it; the others say the same
   }
 }

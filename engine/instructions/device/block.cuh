@@ -115,6 +115,15 @@ __device__ __forceinline__ uint32_t await_packet(const Packet* at, uint32_t tag,
   });
   return packet.value;
 }
+/// Waits until every block has finished the passes of this launch before `pass`; what they wrote is then visible.
+__device__ __forceinline__ void await_passes_before(uint32_t pass, uint32_t task) {
+  const LaunchArguments& args = Block::args();
+  const uint32_t target = (args.epoch + pass) * gridDim.x;
+  wait_until(FaultKind::kPassBarrier, task, 0, target, [&](uint32_t& seen) {
+    seen = load_acquire(args.pass_counter);
+    return reached(seen, target);
+  });
+}
 #if __CUDA_ARCH__ >= 900
 /// The end of the phase of that parity.
 __device__ __forceinline__ void await_barrier(uint64_t* barrier, uint32_t parity, FaultKind kind, uint32_t slot,

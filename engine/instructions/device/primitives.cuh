@@ -55,6 +55,11 @@ __device__ __forceinline__ uint2 load_l2(const uint2* address) {
   asm volatile("ld.global.cg.v2.u32 {%0, %1}, [%2];" : "=r"(value.x), "=r"(value.y) : "l"(address) : "memory");
   return value;
 }
+__device__ __forceinline__ uint16_t load_l2(const uint16_t* address) {
+  uint16_t value;
+  asm volatile("ld.global.cg.u16 %0, [%1];" : "=h"(value) : "l"(address) : "memory");
+  return value;
+}
 __device__ __forceinline__ uint32_t load_l2(const uint32_t* address) {
   uint32_t value;
   asm volatile("ld.global.cg.u32 %0, [%1];" : "=r"(value) : "l"(address) : "memory");
@@ -127,6 +132,14 @@ __device__ __forceinline__ uint64_t evict_first_policy() {
   asm volatile("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
   return policy;
 }
+/// What the next pass may find in the L2 cache stays there as long as anything does.
+__device__ __forceinline__ uint64_t evict_normal_policy() {
+  uint64_t policy;
+  asm volatile("createpolicy.fractional.L2::evict_normal.b64 %0, 1.0;" : "=l"(policy));
+  return policy;
+}
+/// What this thread has seen written by ordinary stores, bulk copies see too (PTX ISA, "Async proxy").
+__device__ __forceinline__ void fence_before_bulk_copies() { asm volatile("fence.proxy.async.global;" ::: "memory"); }
 /// Copies `bytes`, a multiple of 16, and counts them at `barrier` when they have landed (PTX ISA, "cp.async.bulk").
 __device__ __forceinline__ void bulk_copy(void* to, const void* from, uint32_t bytes, uint64_t* barrier,
                                           uint64_t policy) {

@@ -62,6 +62,19 @@ constexpr uint32_t units_of(WeightFormat format, uint32_t columns) {
   return (columns + unit_columns(format) - 1) / unit_columns(format);
 }
 
+// ---- key-value caches -----------------------------------------------------------------------------------------------
+
+/// Positions whose rows travel through the ring together: so many rows of any length are whole pieces of 16 bytes.
+inline constexpr uint32_t kCachePositions = 8;
+/// Positions that a cache [heads, positions, head_dim] has room for on the device, so that every head begins at one.
+constexpr uint32_t cache_room(uint32_t context) {
+  return (context + kCachePositions - 1) / kCachePositions * kCachePositions;
+}
+/// Bytes of the least stage: keys and values of kCachePositions positions.
+constexpr uint32_t cache_stage_bytes(uint32_t head_dim, uint32_t element_bytes) {
+  return 2 * kCachePositions * head_dim * element_bytes;
+}
+
 // ---- tasks ----------------------------------------------------------------------------------------------------------
 
 /// A counter that must have counted `producers` tasks in this pass.
@@ -98,7 +111,7 @@ struct alignas(16) TaskRecord {
   /// Attention and what combines its partials: positions a block where empty splits write nothing, 0 where they write
   /// their empty partial.
   uint32_t sparse_kv_block = 0;
-  uint32_t context = 0;        ///< positions that the KV cache operands hold
+  uint32_t context = 0;        ///< positions that the KV cache operands have room for: cache_room()
   uint32_t wait_overflow = 0;  ///< waits beyond the first kWaitsInRecord: index into LaunchArguments::waits
   WaitRecord waits[kWaitsInRecord] = {};
 };

@@ -1,7 +1,7 @@
-// The weight ring: stages of shared memory that one producer warp fills and all consumer warps empty.
+// The ring: stages of shared memory that one producer warp fills and all consumer warps empty.
 //
-// The producer walks the queue's weight tiles, across tasks and passes, and never waits for an activation; it waits
-// only for room and for copies to land: no more than kCopiesInFlight are under way at once. Records of the tasks travel
+// The producer (produce.cuh) walks what the queue streams, across tasks and passes; it waits for room and for copies to
+// land: no more than kCopiesInFlight are under way at once. Records of the tasks travel
 // the same way, through slots of their own. A stage has two barriers, "full" and "empty". Where the hardware has
 // transaction barriers (`bulk`) they are that; otherwise words that count rounds.
 #pragma once
@@ -165,40 +165,21 @@ class RecordFeed {
   uint64_t policy_ = 0;
 };
 
-/// Copies a task's weights into the ring, chunk by chunk.
-class WeightFeed {
+/// A part of what goes into a stage: a multiple of 16 bytes.
+struct Piece {
+  const unsigned char* from = nullptr;
+  uint32_t bytes = 0;
+  uint32_t at = 0;  ///< where in the stage
+};
+
+/// Fills the stages of the ring, one after another.
+class StageFeed {
  public:
-  __device__ WeightFeed() : slots_(stage_slots()) {}
+  __device__ StageFeed() : slots_(stage_slots()) {}
 
-  __device__ __forceinline__ void feed(const Block& block, const TaskRecord& task) {
-    const uint32_t chunk_bytes = task.chunk_units * unit_bytes(task.format);
-    const unsigned char* from = reinterpret_cast<const unsigned char*>(task.stream);
-#pragma unroll 1
-    for (uint32_t tile = 0; tile < task.tile_count; ++tile) {
-#pragma unroll 1
-      for (uint32_t left = task.tile_bytes; left > 0;) {
-        const uint32_t bytes = left < chunk_bytes ? left : chunk_bytes;
-        copy(block, from, bytes);
-        from += bytes;
-        left -= bytes;
-      }
-    }
-  }
-  /// Publishes what is still under way.
-  __device__ __forceinline__ void drain(const Block& block) {
-#if __CUDA_ARCH__ >= 800
-    if constexpr (build::kAsync) {
-      if (under_way_ == 0) return;
-      async_wait<0>();
-      while (under_way_ > 0) publish_oldest(block);
-    }
-#endif
-  }
-  __device__ void set_policy(uint64_t policy) { policy_ = policy; }
-
- private:
-  __device__ __forceinline__ void copy(const Block& block, const unsigned char* from, uint32_t bytes) {
-    unsigned char* to = stage_data(at_.slot);
+  /// Fills the next stage. `policy`: what the L2 cache is to do with it, where bulk copies are used.
+  template <uint32_t kPieces>
+  __device__ __forceinline__ void fill_next(const Block& block, const Piece (&pieces)[kPieces], uint64_t policy) {
 #if __CUDA_ARCH__ >= 900
     if constexpr (kBulk) {
       // The copy that was issued kCopiesInFlight ago must have landed.
@@ -209,8 +190,12 @@ class WeightFeed {
         ++under_way_;
       }
       slots_.wait_room(block, at_);
+      uint32_t bytes = 0;
+      for (const Piece& piece : pieces) bytes += piece.bytes;
       barrier_expect(slots_.full(at_.slot), bytes);
-      bulk_copy(to, from, bytes, slots_.full(at_.slot), policy_);
+      for (const Piece& piece : pieces) {
+        bulk_copy(stage_data(at_.slot) + piece.at, piece.from, piece.bytes, slots_.full(at_.slot), policy);
+      }
       at_.advance();
       return;
     }
@@ -220,7 +205,10 @@ class WeightFeed {
       // What waits for room must not keep what has landed to itself.
       if (!slots_.has_room(at_)) drain(block);
       slots_.wait_room(block, at_);
-      for (uint32_t i = block.lane * 16; i < bytes; i += 32 * 16) async_copy(to + i, from + i);
+      for (const Piece& piece : pieces) {
+        unsigned char* to = stage_data(at_.slot) + piece.at;
+        for (uint32_t i = block.lane * 16; i < piece.bytes; i += 32 * 16) async_copy(to + i, piece.from + i);
+      }
       async_commit();
       ++under_way_;
       at_.advance();
@@ -232,11 +220,22 @@ class WeightFeed {
     }
 #endif
     slots_.wait_room(block, at_);
-    copy_plainly(block, to, from, bytes);
+    for (const Piece& piece : pieces) copy_plainly(block, stage_data(at_.slot) + piece.at, piece.from, piece.bytes);
     slots_.publish(block, at_);
     at_.advance();
   }
+  /// Publishes what is still under way.
+  __device__ __forceinline__ void drain(const Block& block) {
+#if __CUDA_ARCH__ >= 800
+    if constexpr (build::kAsync) {
+      if (under_way_ == 0) return;
+      async_wait<0>();
+      while (under_way_ > 0) publish_oldest(block);
+    }
+#endif
+  }
 
+ private:
   __device__ static __forceinline__ void copy_plainly(const Block& block, unsigned char* to, const unsigned char* from,
                                                       uint32_t bytes) {
     constexpr uint32_t kAtOnce = 8;
@@ -244,7 +243,7 @@ class WeightFeed {
       uint4 held[kAtOnce];
 #pragma unroll
       for (uint32_t j = 0; j < kAtOnce; ++j) {
-        if (base + j * 512 < bytes) held[j] = __ldg(reinterpret_cast<const uint4*>(from + base + j * 512));
+        if (base + j * 512 < bytes) held[j] = load_l2(reinterpret_cast<const uint4*>(from + base + j * 512));
       }
 #pragma unroll
       for (uint32_t j = 0; j < kAtOnce; ++j) {
@@ -263,41 +262,6 @@ class WeightFeed {
   Cursor<kStages> at_;
   Cursor<kStages> oldest_;  ///< of the copies under way
   uint32_t under_way_ = 0;
-  uint64_t policy_ = 0;
 };
-
-/// The producer warp's whole life.
-__device__ __forceinline__ void produce(Block& block, uint32_t queue_begin, uint32_t queue_end) {
-  if (kBulk && block.lane != 0) return;
-  RecordFeed records(queue_begin, queue_end);
-  WeightFeed weights;
-#if __CUDA_ARCH__ >= 900
-  if constexpr (kBulk) {
-    const uint64_t policy = evict_first_policy();
-    records.set_policy(policy);
-    weights.set_policy(policy);
-  }
-#endif
-  const RecordSlots slots = record_slots();
-  Cursor<kRecordSlots> at;
-  uint32_t filled = 0;
-  const uint32_t tasks = (queue_end - queue_begin) * Block::args().passes;
-#pragma unroll 1
-  for (uint32_t i = 0; i < tasks; ++i) {
-    // Ahead of the task at hand, so that its record is there when the stream comes to it.
-#pragma unroll 1
-    while (filled <= i + kRecordsAhead && !records.done()) {
-      if (filled > i) weights.drain(block);  // a slot is given back by consumers who may wait for a landed stage
-      records.fill_next(block);
-      ++filled;
-    }
-    slots.wait_full(block, at);
-    const TaskRecord& task = Block::records()[at.slot];
-    block.task = task.task;
-    if (task.tile_count > 0 && task.opcode != abi::Opcode::kEmbed) weights.feed(block, task);
-    at.advance();
-  }
-  weights.drain(block);
-}
 
 }  // namespace amk::device

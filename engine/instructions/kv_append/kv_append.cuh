@@ -15,6 +15,13 @@ __device__ __forceinline__ unsigned char* cache_element(uint64_t cache, uint32_t
   const uint64_t row = static_cast<uint64_t>(head) * context + position;
   return reinterpret_cast<unsigned char*>(cache) + (row * head_dim + i) * kKvBytes;
 }
+/// An element that this pass may have written, behind the edge to its writer.
+__device__ __forceinline__ float load_cache(const unsigned char* at) {
+  if constexpr (build::kKvDtype == abi::Dtype::kF32) return load_l2(reinterpret_cast<const float*>(at));
+  const uint16_t bits = load_l2(reinterpret_cast<const uint16_t*>(at));
+  if constexpr (build::kKvDtype == abi::Dtype::kF16) return widen_f16(bits);
+  return __uint_as_float(static_cast<uint32_t>(bits) << 16);
+}
 __device__ __forceinline__ void store_cache(unsigned char* at, float value) {
   if constexpr (build::kKvDtype == abi::Dtype::kF32) {
     *reinterpret_cast<float*>(at) = value;

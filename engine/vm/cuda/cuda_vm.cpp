@@ -29,6 +29,12 @@ std::span<const std::byte> bytes_of(const std::vector<T>& values) {
   return std::as_bytes(std::span(values));
 }
 
+/// Bytes of a cache [heads, context, head_dim] as it lies on the device.
+uint64_t cache_bytes(const abi::Shape& shape) {
+  return shape.extent[0] * device::cache_room(static_cast<uint32_t>(shape.extent[1])) * shape.extent[2] *
+         abi::dtype_bytes(shape.dtype);
+}
+
 /// Float32 values of a vector of any float dtype.
 std::vector<float> widened(const model::TensorView& tensor) {
   std::vector<float> out;
@@ -246,7 +252,9 @@ struct CudaVm::Impl {
         values = widened(tensor(checkpoint, buffer.source, copies));
       } else if (buffer.kind == BufferKind::kConst) {
         values = model::rope_inverse_frequencies(checkpoint.config().rope, checkpoint.config().head_dim);
-      } else if (buffer.kind == BufferKind::kKvCache || buffer.kind == BufferKind::kOutput) {
+      } else if (buffer.kind == BufferKind::kKvCache) {
+        AMK_ASSIGN_OR_RETURN(addresses.buffers[i], allocate(cache_bytes(buffer.shape)));
+      } else if (buffer.kind == BufferKind::kOutput) {
         AMK_ASSIGN_OR_RETURN(addresses.buffers[i], allocate(abi::size_bytes(buffer.shape)));
       }
       if (!values.empty()) {
@@ -464,7 +472,8 @@ Status CudaVm::set_history(const std::function<float(uint32_t layer, bool value,
   for (size_t i = 0; i < impl_->program().buffers.size(); ++i) {
     const Buffer& buffer = impl_->program().buffers[i];
     if (buffer.kind != BufferKind::kKvCache) continue;
-    const uint64_t heads = buffer.shape.extent[0], context = buffer.shape.extent[1], head_dim = buffer.shape.extent[2];
+    const uint64_t heads = buffer.shape.extent[0], head_dim = buffer.shape.extent[2];
+    const uint64_t room = device::cache_room(static_cast<uint32_t>(buffer.shape.extent[1]));
     const uint32_t bytes = abi::dtype_bytes(buffer.shape.dtype);
     std::vector<std::byte> rows(position * head_dim * bytes);
     for (uint64_t head = 0; head < heads; ++head) {
@@ -478,7 +487,7 @@ Status CudaVm::set_history(const std::function<float(uint32_t layer, bool value,
           std::memcpy(rows.data() + e * 2, &bits, 2);
         }
       }
-      AMK_TRY(impl_->device.upload(impl_->addresses.buffers[i] + head * context * head_dim * bytes, rows));
+      AMK_TRY(impl_->device.upload(impl_->addresses.buffers[i] + head * room * head_dim * bytes, rows));
     }
     ++cache;
   }

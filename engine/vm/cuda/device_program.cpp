@@ -255,7 +255,7 @@ class Translator {
     }
     record.operand[i] = addresses_.buffers[buffer];
     if (kind == BufferKind::kKvCache) {
-      record.context = static_cast<uint32_t>(program_.buffers[buffer].shape.extent[1]);
+      record.context = device::cache_room(static_cast<uint32_t>(program_.buffers[buffer].shape.extent[1]));
       const bool key = std::string_view(abi::operand(task.opcode, i).name) == "k_cache";
       (key ? record.current_k : record.current_v) = activation(buffer);
     }

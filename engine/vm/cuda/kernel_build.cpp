@@ -49,6 +49,12 @@ Result<KernelSpec> kernel_spec(const schedule::Program& program) {
     }
     if (const auto* attention = std::get_if<abi::AttentionParams>(&task.params)) {
       AMK_TRY(group.take(attention->group));
+      if (attention->kv_block % device::kCachePositions != 0) {
+        return Error{ErrorCode::kUnsupported,
+                     fmt::format("expected blocks of a multiple of {} positions, found {}", device::kCachePositions,
+                                 attention->kv_block),
+                     "", "change tiling.attention.kv_block"};
+      }
       // The kernel multiplies the two as 32-bit numbers.
       const uint64_t blocks = ceil_div(program.meta.context, attention->kv_block);
       if (blocks * attention->splits > UINT32_MAX) {

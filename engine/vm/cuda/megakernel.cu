@@ -6,6 +6,7 @@
 #include "instructions/argmax/argmax.cuh"
 #include "instructions/attention/attention.cuh"
 #include "instructions/combine/combine.cuh"
+#include "instructions/device/produce.cuh"
 #include "instructions/device/product_task.cuh"
 #include "instructions/embed/embed.cuh"
 #include "instructions/kv_append/kv_append.cuh"
@@ -37,7 +38,7 @@ __device__ __forceinline__ void wait_for_counters(const Block& block, const Task
 /// The instructions that do not multiply, each a function of its own, so that their registers are no burden to the
 /// products; they are given what fits in registers and find the rest in shared memory.
 template <Opcode kOp>
-__device__ __noinline__ void run_other(Turn turn, uint32_t slot, uint32_t place) {
+__device__ __noinline__ void run_other(Turn turn, uint32_t slot) {
   Block block(turn);
   const TaskRecord& task = Block::records()[slot];
   block.task = task.task;
@@ -49,8 +50,6 @@ __device__ __noinline__ void run_other(Turn turn, uint32_t slot, uint32_t place)
     run_rope(block, task);
   } else if constexpr (kOp == Opcode::kKvAppend) {
     run_kv_append(block, task);
-  } else if constexpr (kOp == Opcode::kAttention) {
-    run_attention(block, task, place);
   } else if constexpr (kOp == Opcode::kCombine) {
     run_combine(block, task);
   } else if constexpr (kOp == Opcode::kResidualAdd) {
@@ -65,16 +64,22 @@ __device__ __noinline__ void run_other(Turn turn, uint32_t slot, uint32_t place)
   }
 }
 
-/// Opcodes of one body share one function.
-constexpr Opcode body_of(Opcode opcode) { return opcode == Opcode::kAttentionCombine ? Opcode::kAttention : opcode; }
+/// As run_other(), for what takes stages of the ring: the ring's cursor goes in and out.
+__device__ __noinline__ Cursor<kStages> run_attention_task(Turn turn, uint32_t slot, uint32_t place,
+                                                           Cursor<kStages> ring) {
+  Block block(turn);
+  const TaskRecord& task = Block::records()[slot];
+  block.task = task.task;
+  return run_attention(block, task, ring, place);
+}
 
-__device__ __forceinline__ void run_other(const Turn& turn, Opcode opcode, uint32_t slot, uint32_t place) {
+__device__ __forceinline__ void run_other(const Turn& turn, Opcode opcode, uint32_t slot) {
   switch (opcode) {
-#define AMK_OPCODE(Name, code, folder, Record, min_arch, doc)                     \
-  case Opcode::k##Name:                                                           \
-    if constexpr (!is_product(Opcode::k##Name) && build::uses(Opcode::k##Name)) { \
-      run_other<body_of(Opcode::k##Name)>(turn, slot, place);                     \
-    }                                                                             \
+#define AMK_OPCODE(Name, code, folder, Record, min_arch, doc)                                                  \
+  case Opcode::k##Name:                                                                                        \
+    if constexpr (!is_product(Opcode::k##Name) && !attends(Opcode::k##Name) && build::uses(Opcode::k##Name)) { \
+      run_other<Opcode::k##Name>(turn, slot);                                                                  \
+    }                                                                                                          \
     break;
 #include "abi/opcode.def"
   }
@@ -87,13 +92,7 @@ __device__ __forceinline__ void begin_pass(Block& block) {
   block.turn.position = args.position + block.turn.pass;
   block.turn.token = args.token;
   if (block.turn.pass == 0) return;
-  if (block.thread == 0) {
-    const uint32_t target = (args.epoch + block.turn.pass) * gridDim.x;
-    wait_until(FaultKind::kPassBarrier, block.task, 0, target, [&](uint32_t& seen) {
-      seen = load_acquire(args.pass_counter);
-      return reached(seen, target);
-    });
-  }
+  if (block.thread == 0) await_passes_before(block.turn.pass, block.task);
   consumer_barrier();
   block.turn.token = load_l2(args.next_token);
 }
@@ -139,7 +138,11 @@ __device__ __forceinline__ void consume(Block& block, uint32_t queue_begin, uint
       if (product) {
         with_format(task.format, [&]<WeightFormat kFormat>() { run_product<kFormat>(block, progress, task, i); });
       } else {
-        run_other(block.turn, task.opcode, at.slot, i);
+        if (kAttends && attends(task.opcode)) {
+          progress.ring = run_attention_task(block.turn, at.slot, i, progress.ring);
+        } else {
+          run_other(block.turn, task.opcode, at.slot);
+        }
         stamp(block, &TraceRecord::done, i);
       }
       const uint32_t signal = signalled ? kNoSignal : task.signal;
