@@ -126,13 +126,24 @@ Status check_device(const std::string& device) {
                "--device", ""};
 }
 
-Result<vm::cuda::Device> open_gpu() {
-  Result<vm::cuda::Device> device = vm::cuda::Device::open();
-  if (device.ok()) return device;
-  Error error = device.error();
-  error.message = "expected a GPU to measure on, found none: " + error.message;
-  if (error.hint.empty()) error.hint = "amk doctor says what this machine has; amk eval works without a GPU";
-  return error;
+Result<MeasuringGpu> find_gpu(const Job& job) {
+  MeasuringGpu out{job.probe ? *job.probe : probe_gpus(), 0};
+  if (out.probe.gpus.empty()) {
+    return Error{ErrorCode::kUnsupported, "expected a GPU to measure on, found none: " + out.probe.problem, "",
+                 "amk doctor says what this machine has; amk eval works without a GPU"};
+  }
+  const auto fitting = std::ranges::find(out.probe.gpus, job.target, &Gpu::target);
+  out.ordinal = (fitting == out.probe.gpus.end() ? out.probe.gpus.front() : *fitting).ordinal;
+  return out;
+}
+
+eval::Measurer MeasuringGpu::measurer(const RunOptions& options, Progress& progress) const {
+  eval::Measurer out;
+  out.worker = probe.worker.get();
+  out.ordinal = ordinal;
+  out.threads = options.threads;
+  out.progress = [&progress](std::string_view step, uint32_t done, uint32_t of) { progress.step(step, done, of); };
+  return out;
 }
 
 Result<Runner> choose_runner(const RunOptions& options, const ScheduleOptions& schedule, const std::string& target,

@@ -10,12 +10,13 @@
 #include "base/result.h"
 #include "cli/gpu_probe.h"
 #include "cli/options.h"
+#include "cli/progress.h"
 #include "eval/machine.h"
+#include "eval/measurement.h"
 #include "model/checkpoint.h"
 #include "schedule/program.h"
 #include "schedule/schedule_config.h"
 #include "validator/validator.h"
-#include "vm/cuda/driver.h"
 
 namespace amk::cli {
 
@@ -33,8 +34,15 @@ struct Job {
 /// kUsage for unknown targets and knobs; otherwise as Checkpoint::open().
 Result<Job> prepare(const std::string& model, const ScheduleOptions& options);
 
-/// This machine's first GPU. kUnsupported, with what to do, where there is none.
-Result<vm::cuda::Device> open_gpu();
+/// What measures a job: the worker and this machine's GPU that the program is for, or its first one. kUnsupported, with
+/// what to do, where there is none.
+struct MeasuringGpu {
+  GpuProbe probe;  ///< owns the worker
+  int ordinal = 0;
+  /// With progress shown on a terminal; neither may outlive what it is of.
+  [[nodiscard]] eval::Measurer measurer(const RunOptions& options, Progress& progress) const;
+};
+Result<MeasuringGpu> find_gpu(const Job& job);
 
 /// The program of a job, not yet validated.
 Result<schedule::Program> lower(const Job& job);

@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include "vm/cuda/driver.h"
+#include "worker/cuda_bench.h"
 #include "worker/cuda_machine.h"
+#include "worker/cuda_trace.h"
 #include "worker/session.h"
 
 namespace amk::worker {
@@ -37,7 +39,7 @@ Result<Json> devices(const Json&, Progress&) {
 }  // namespace
 
 ipc::Handlers handlers(bool with_test_hooks) {
-  ipc::Handlers out = program_handlers(load_cuda_machine, with_test_hooks);
+  ipc::Handlers out = program_handlers({load_cuda_machine, measure_bench, measure_trace}, with_test_hooks);
   out.emplace("hello", hello);
   out.emplace("devices", devices);
   if (with_test_hooks) out.merge(test_hooks());

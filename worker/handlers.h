@@ -8,7 +8,7 @@ namespace amk::worker {
 /// {"hello", "devices"}, and program_handlers() (worker/session.h) on the CUDA VM.
 [[nodiscard]] ipc::Handlers handlers(bool with_test_hooks);
 
-/// Ways to go wrong, and an echo: {"babble", "crash", "echo", "fail", "hang"}. Only with --test-hooks.
+/// Ways to go wrong, and an echo: {"babble", "crash", "dawdle", "echo", "fail", "hang"}. Only with --test-hooks.
 [[nodiscard]] ipc::Handlers test_hooks();
 
 }  // namespace amk::worker

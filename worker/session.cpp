@@ -4,8 +4,9 @@
 
 #include <optional>
 
-#include "base/base64.h"
 #include "base/files.h"
+#include "eval/measurement_json.h"
+#include "eval/packed_values.h"
 #include "schedule/program_json.h"
 
 namespace amk::worker {
@@ -35,11 +36,6 @@ Result<validator::ValidatedProgram> read_program(const std::string& path) {
   return Error{ErrorCode::kBadInput, fmt::format("expected a program that the validator accepts: {}", first), path, ""};
 }
 
-template <typename T>
-std::string base64_of(const std::vector<T>& values) {
-  return base64_encode(std::as_bytes(std::span(values)));
-}
-
 Json to_json(const eval::LoadReport& report) {
   return {{"registers", report.registers},          {"local_bytes", report.local_bytes},
           {"static_smem", report.static_smem},      {"blocks_per_sm", report.blocks_per_sm},
@@ -49,7 +45,7 @@ Json to_json(const eval::LoadReport& report) {
 
 class Session {
  public:
-  Session(Load load, bool test_hooks) : load_(std::move(load)), test_hooks_(test_hooks) {}
+  Session(Backend backend, bool test_hooks) : backend_(std::move(backend)), test_hooks_(test_hooks) {}
 
   /// {"program": path, "model": {"source", "rope_frequencies", "weights"}, "ordinal", "trace", "deadline_ms",
   ///  "sabotage"?} -> {"loaded": its number, "device", "vocab", "registers", ...}. What was loaded before is gone.
@@ -64,7 +60,7 @@ class Session {
     AMK_ASSIGN_OR_RETURN(const validator::ValidatedProgram program, read_program(params.at("program")));
     AMK_ASSIGN_OR_RETURN(model::Checkpoint opened, open_model(params.at("model")));
     checkpoint_.emplace(std::move(opened));
-    AMK_ASSIGN_OR_RETURN(machine_, load_(program, *checkpoint_, pool_, options));
+    AMK_ASSIGN_OR_RETURN(machine_, backend_.load(program, *checkpoint_, pool_, options));
     ++number_;
     Json out = {{"loaded", number_}, {"device", machine_->device()}, {"vocab", machine_->vocab()}};
     out.update(to_json(machine_->report()));
@@ -97,7 +93,7 @@ class Session {
   Result<Json> logits(const Json& params) {
     AMK_ASSIGN_OR_RETURN(eval::Machine * machine, machine_of(params));
     AMK_ASSIGN_OR_RETURN(const std::vector<float> values, machine->logits());
-    return Json{{"logits", base64_of(values)}};
+    return Json{{"logits", eval::pack_values(values)}};
   }
 
   /// {"loaded"} -> null
@@ -136,7 +132,26 @@ class Session {
     return Json{{"tasks", trace.tasks},
                 {"queue_begin", trace.queue_begin},
                 {"passes", passes},
-                {"records", base64_of(trace.records)}};
+                {"records", eval::pack_values(trace.records)}};
+  }
+
+  /// {"program", "model", "ordinal": as load, "threads": 0 for all, and eval::to_json(BenchRequest)}
+  ///  -> eval::to_json(BenchReport). Progress: eval::to_json(StageProgress). What was loaded before is gone.
+  Result<Json> bench(const Json& params, Progress& progress) {
+    const eval::BenchRequest request = eval::bench_request_from(params);
+    return measure(params, progress, [&](const Subject& subject) -> Result<Json> {
+      AMK_ASSIGN_OR_RETURN(const eval::BenchReport measured, backend_.bench(subject, request));
+      return eval::to_json(measured);
+    });
+  }
+
+  /// As bench, of eval::to_json(TraceRequest) -> eval::to_json(TraceRun).
+  Result<Json> trace_runs(const Json& params, Progress& progress) {
+    const eval::TraceRequest request = eval::trace_request_from(params);
+    return measure(params, progress, [&](const Subject& subject) -> Result<Json> {
+      AMK_ASSIGN_OR_RETURN(const eval::TraceRun run, backend_.trace(subject, request));
+      return eval::to_json(run);
+    });
   }
 
   using Request = Result<Json> (Session::*)(const Json& params);
@@ -147,6 +162,17 @@ class Session {
   }
 
  private:
+  /// Calls `body` with the program and the model that the parameters name.
+  template <typename Body>
+  Result<Json> measure(const Json& params, Progress& progress, const Body& body) {
+    unload();
+    AMK_ASSIGN_OR_RETURN(const validator::ValidatedProgram program, read_program(params.at("program")));
+    AMK_ASSIGN_OR_RETURN(const model::Checkpoint checkpoint, open_model(params.at("model")));
+    ThreadPool pool(params.at("threads").get<uint32_t>());
+    const eval::OnStage on_stage = [&](const eval::StageProgress& at) { progress.report(eval::to_json(at)); };
+    return body(Subject{program, checkpoint, pool, params.at("ordinal").get<int>(), on_stage});
+  }
+
   Result<eval::Machine*> machine_of(const Json& params) {
     const auto wanted = params.at("loaded").get<uint64_t>();
     if (machine_ && wanted == number_) return machine_.get();
@@ -161,7 +187,7 @@ class Session {
     checkpoint_.reset();
   }
 
-  Load load_;
+  Backend backend_;
   bool test_hooks_;
   ThreadPool pool_;
   std::optional<model::Checkpoint> checkpoint_;
@@ -171,18 +197,25 @@ class Session {
 
 }  // namespace
 
-ipc::Handlers program_handlers(Load load, bool test_hooks) {
-  const auto session = std::make_shared<Session>(std::move(load), test_hooks);
+ipc::Handlers program_handlers(Backend backend, bool test_hooks) {
+  const auto session = std::make_shared<Session>(std::move(backend), test_hooks);
   const auto handler = [&](Session::Request request) -> ipc::Handler {
     return [session, request](const Json& params, Progress& progress) {
       return session->handle(request, params, progress);
     };
   };
-  return {{"load", handler(&Session::load)},     {"unload", handler(&Session::unload)},
-          {"step", handler(&Session::step)},     {"decode", handler(&Session::decode)},
-          {"logits", handler(&Session::logits)}, {"reset", handler(&Session::reset)},
-          {"time", handler(&Session::time)},     {"set_history", handler(&Session::set_history)},
-          {"trace", handler(&Session::trace)}};
+  return {{"load", handler(&Session::load)},
+          {"unload", handler(&Session::unload)},
+          {"step", handler(&Session::step)},
+          {"decode", handler(&Session::decode)},
+          {"logits", handler(&Session::logits)},
+          {"reset", handler(&Session::reset)},
+          {"time", handler(&Session::time)},
+          {"set_history", handler(&Session::set_history)},
+          {"trace", handler(&Session::trace)},
+          {"bench", [session](const Json& params, Progress& progress) { return session->bench(params, progress); }},
+          {"trace_runs",
+           [session](const Json& params, Progress& progress) { return session->trace_runs(params, progress); }}};
 }
 
 }  // namespace amk::worker

@@ -1,15 +1,17 @@
 // The program that is loaded in a worker, and the requests about it. One at a time.
 //
-// Owns the checkpoint, the threads and the machine. What makes a machine of a program is given: the CUDA VM in
-// amk-worker, the reference VM in the tests' worker. A program comes as a file and is validated anew: only what the
-// validator accepts here runs here.
+// Owns the checkpoint, the threads and the machine. What makes a machine of a program, and what measures one, is given:
+// the CUDA VM in amk-worker, the reference VM and made-up times in the tests' worker. A program comes as a file and is
+// validated anew: only what the validator accepts here runs here.
 #pragma once
 
 #include <chrono>
 #include <functional>
 #include <memory>
 
+#include "eval/benchmark.h"
 #include "eval/machine.h"
+#include "eval/trace_run.h"
 #include "ipc/serve.h"
 
 namespace amk::worker {
@@ -28,8 +30,24 @@ using Load = std::function<Result<std::unique_ptr<eval::Machine>>(const validato
                                                                   const model::Checkpoint& checkpoint, ThreadPool& pool,
                                                                   const LoadOptions& options)>;
 
-/// {"load", "step", "decode", "logits", "reset", "set_history", "time", "trace", "unload"}. "sabotage" is refused
-/// unless `test_hooks`.
-[[nodiscard]] ipc::Handlers program_handlers(Load load, bool test_hooks);
+/// What is measured, and by what means.
+struct Subject {
+  const validator::ValidatedProgram& program;
+  const model::Checkpoint& checkpoint;
+  ThreadPool& pool;
+  int ordinal;  ///< of the GPU
+  const eval::OnStage& on_stage;
+};
+
+/// Everything that only the process with the device can do.
+struct Backend {
+  Load load;
+  std::function<Result<eval::BenchReport>(const Subject& subject, const eval::BenchRequest& request)> bench;
+  std::function<Result<eval::TraceRun>(const Subject& subject, const eval::TraceRequest& request)> trace;
+};
+
+/// {"load", "step", "decode", "logits", "reset", "set_history", "time", "trace", "unload"} about the program that is
+/// loaded, {"bench", "trace_runs"} about one that they load themselves. "sabotage" is refused unless `test_hooks`.
+[[nodiscard]] ipc::Handlers program_handlers(Backend backend, bool test_hooks);
 
 }  // namespace amk::worker

@@ -36,6 +36,17 @@ Result<Json> crash(const Json& params, Progress&) {
   return Error{ErrorCode::kInternal, fmt::format("signal {} did not end the worker", number), "", ""};
 }
 
+/// {"reports": how often progress is reported, "pause_ms": before each report and before the reply} -> null
+Result<Json> dawdle(const Json& params, Progress& progress) {
+  const std::chrono::milliseconds pause(params.at("pause_ms").get<uint32_t>());
+  for (int i = 0; i < params.at("reports").get<int>(); ++i) {
+    std::this_thread::sleep_for(pause);
+    progress.report({{"step", i}});
+  }
+  std::this_thread::sleep_for(pause);
+  return Json(nullptr);
+}
+
 /// {"value": anything, "progress"?: how often it is reported} -> the value
 Result<Json> echo(const Json& params, Progress& progress) {
   for (int i = 0; i < params.value("progress", 0); ++i) progress.report({{"step", i}});
@@ -60,7 +71,7 @@ Result<Json> hang(const Json& params, Progress&) {
 }  // namespace
 
 ipc::Handlers test_hooks() {
-  return {{"babble", babble}, {"crash", crash}, {"echo", echo}, {"fail", fail}, {"hang", hang}};
+  return {{"babble", babble}, {"crash", crash}, {"dawdle", dawdle}, {"echo", echo}, {"fail", fail}, {"hang", hang}};
 }
 
 }  // namespace amk::worker

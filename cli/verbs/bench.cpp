@@ -81,23 +81,20 @@ std::string times_text(const eval::BenchReport& report) {
 
 Result<Exit> bench(const BenchOptions& options, Output& output) {
   AMK_ASSIGN_OR_RETURN(const std::vector<uint32_t> positions, parse_positions(options.positions));
-  AMK_ASSIGN_OR_RETURN(vm::cuda::Device device, open_gpu());
   AMK_ASSIGN_OR_RETURN(const Job job, prepare(options.model, options.schedule));
+  AMK_ASSIGN_OR_RETURN(const MeasuringGpu gpu, find_gpu(job));
   AMK_ASSIGN_OR_RETURN(schedule::Program program, lower(job));
   const validator::Validation validation = validator::validate(std::move(program));
   if (!validation.validated) return report_refusal(eval::verdict_of(validation), output);
-  ThreadPool pool(options.run.threads);
   Progress progress(output);
   eval::BenchRequest request;
-  request.program = &*validation.validated;
-  request.checkpoint = &job.checkpoint;
   request.positions = positions;
   request.rounds = options.rounds;
   request.checked = options.checked;
   request.seed = options.seed;
   request.rivals = !options.no_rivals;
-  request.progress = [&](std::string_view step, uint32_t done, uint32_t of) { progress.step(step, done, of); };
-  AMK_ASSIGN_OR_RETURN(eval::BenchReport report, eval::run_benchmark(request, device, pool));
+  AMK_ASSIGN_OR_RETURN(eval::BenchReport report, eval::run_benchmark(request, *validation.validated, job.checkpoint,
+                                                                     gpu.measurer(options.run, progress)));
   progress.stop();
   report.notes.insert(report.notes.end(), job.notes.begin(), job.notes.end());
   if (!options.svg_file.empty() && report.correct())

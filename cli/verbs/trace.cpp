@@ -18,12 +18,11 @@
 namespace amk::cli {
 namespace {
 
-Json document(const schedule::Program& program, const TraceOptions& options, const std::string& device,
-              const eval::TraceRun& run) {
+Json document(const schedule::Program& program, const TraceOptions& options, const eval::TraceRun& run) {
   return {{"model", program.meta.model},
           {"gpu", program.target},
           {"schedule_id", program.meta.schedule_id},
-          {"device", device},
+          {"device", run.device},
           {"position", options.position},
           {"correct", run.correct()},
           {"agreement",
@@ -48,30 +47,27 @@ Exit report_wrong(const Json& json, const eval::TraceRun& run, Output& output) {
 }  // namespace
 
 Result<Exit> trace(const TraceOptions& options, Output& output) {
-  AMK_ASSIGN_OR_RETURN(vm::cuda::Device device, open_gpu());
   AMK_ASSIGN_OR_RETURN(const Job job, prepare(options.model, options.schedule));
+  AMK_ASSIGN_OR_RETURN(const MeasuringGpu gpu, find_gpu(job));
   AMK_ASSIGN_OR_RETURN(schedule::Program lowered, lower(job));
   const validator::Validation validation = validator::validate(std::move(lowered));
   if (!validation.validated) return report_refusal(eval::verdict_of(validation), output);
   const schedule::Program& program = validation.validated->program();
-  ThreadPool pool(options.run.threads);
   Progress progress(output);
   eval::TraceRequest request;
-  request.program = &*validation.validated;
-  request.checkpoint = &job.checkpoint;
   request.position = options.position;
   request.runs = options.runs;
-  request.progress = [&](std::string_view step, uint32_t done, uint32_t of) { progress.step(step, done, of); };
-  AMK_ASSIGN_OR_RETURN(const eval::TraceRun run, eval::run_trace(request, device, pool));
+  AMK_ASSIGN_OR_RETURN(const eval::TraceRun run, eval::run_trace(request, *validation.validated, job.checkpoint,
+                                                                 gpu.measurer(options.run, progress)));
   progress.stop();
-  Json json = document(program, options, device.info().name, run);
+  Json json = document(program, options, run);
   for (const std::string& note : job.notes) output.note(note);
   if (!run.correct()) return report_wrong(json, run, output);
 
   const eval::TracedPass pass{&program, run.records, run.tasks, run.queue_begin};
   AMK_ASSIGN_OR_RETURN(const eval::Timeline timeline, eval::timeline_of(pass));
   const eval::TraceSummary summary = eval::summarize_trace(pass, timeline, run.floor_us);
-  const std::string title = fmt::format("{} on {}, schedule {}, position {}", program.meta.model, device.info().name,
+  const std::string title = fmt::format("{} on {}, schedule {}, position {}", program.meta.model, run.device,
                                         program.meta.schedule_id, options.position);
   if (!options.perfetto_file.empty())
     AMK_TRY(write_file_atomic(options.perfetto_file, eval::trace_to_perfetto(pass, timeline)));

@@ -1,7 +1,6 @@
 // Text generation by a validated program: ingest the prompt, then choose token after token.
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -10,6 +9,7 @@
 
 #include "base/result.h"
 #include "base/thread_pool.h"
+#include "eval/agreement.h"
 #include "eval/machine.h"
 #include "eval/sampler.h"
 #include "model/checkpoint.h"
@@ -33,26 +33,14 @@ struct GenerateRequest {
 enum class StopReason : uint8_t { kStopToken, kLength, kContext };
 [[nodiscard]] const char* stop_reason_name(StopReason reason);  ///< "eos", "length", "context"
 
-/// What --verify found.
-struct Agreement {
-  uint32_t positions = 0;  ///< compared: prompt and generated
-  double max_abs_err = 0;
-  double tolerance = 0;
-  uint32_t different_tokens = 0;  ///< greedy choices other than the oracle's, near ties excepted
-  /// False where a difference is NaN or infinite, whatever the tolerance.
-  [[nodiscard]] bool agrees() const {
-    return different_tokens == 0 && std::isfinite(max_abs_err) && max_abs_err <= tolerance;
-  }
-};
-
 struct Generation {
   std::vector<uint32_t> tokens;  ///< generated, without the stop token
   StopReason stop_reason = StopReason::kLength;
   double prompt_seconds = 0;
-  double decode_seconds = 0;         ///< without the oracle's time
-  uint32_t decode_passes = 0;        ///< after the prompt's
-  std::vector<float> prompt_logits;  ///< [prompt.size(), vocab] when asked for
-  std::optional<Agreement> agreement;
+  double decode_seconds = 0;           ///< without the oracle's time
+  uint32_t decode_passes = 0;          ///< after the prompt's
+  std::vector<float> prompt_logits;    ///< [prompt.size(), vocab] when asked for
+  std::optional<Agreement> agreement;  ///< with the oracle, over prompt and generated; when asked for
 
   /// Passes per second of decoding, each of which makes a token; 0 when nothing was generated.
   [[nodiscard]] double tokens_per_second() const;

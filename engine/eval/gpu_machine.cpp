@@ -1,67 +1,16 @@
 #include "eval/gpu_machine.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-
-#include "base/base64.h"
-#include "base/files.h"
-#include "schedule/program_json.h"
+#include "eval/history.h"
+#include "eval/packed_values.h"
+#include "eval/sent_program.h"
 
 namespace amk::eval {
 namespace {
 
-namespace fs = std::filesystem;
 using ipc::Json;
 using std::chrono::milliseconds;
-
-/// Values that the worker draws and uploads in a second, at least.
-constexpr uint64_t kHistoryValuesPerSecond = 5'000'000;
-
-/// A file of this process alone, removed with this.
-class TemporaryFile {
- public:
-  static Result<TemporaryFile> create(std::string_view content) {
-    std::error_code problem;
-    fs::path directory = fs::temp_directory_path(problem);
-    if (problem) directory = ".";
-    std::string path = (directory / "amk-program.XXXXXX").string();
-    const int file = ::mkstemp(path.data());
-    if (file < 0) {
-      return Error{ErrorCode::kIo, fmt::format("expected to create a file, found: {}", std::strerror(errno)), path, ""};
-    }
-    ::close(file);
-    TemporaryFile out(path);
-    AMK_TRY(write_file_atomic(path, content));
-    return out;
-  }
-  TemporaryFile(TemporaryFile&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  TemporaryFile& operator=(TemporaryFile&&) = delete;
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  ~TemporaryFile() {
-    std::error_code ignored;
-    if (!path_.empty()) fs::remove(path_, ignored);
-  }
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  explicit TemporaryFile(std::string path) : path_(std::move(path)) {}
-  std::string path_;
-};
-
-Json model_of(const model::Checkpoint& checkpoint) {
-  const bool stored = checkpoint.config().rope.frequency_dtype != abi::Dtype::kF32;
-  // A directory of the name of a built-in model is not it: an absolute path never is.
-  const std::string source =
-      checkpoint.directory().empty() ? checkpoint.source() : fs::absolute(checkpoint.directory()).string();
-  return {{"source", source},
-          {"rope_frequencies", stored ? "stored" : "float32"},
-          {"weights", model::weight_format_name(checkpoint.weight_format())}};
-}
 
 LoadReport report_of(const Json& reply) {
   return {reply.at("registers").get<uint32_t>(),    reply.at("local_bytes").get<uint32_t>(),
@@ -70,27 +19,13 @@ LoadReport report_of(const Json& reply) {
           reply.at("upload_seconds").get<double>()};
 }
 
-/// `count` values of T, from base64.
-template <typename T>
-Result<std::vector<T>> values_of(const std::string& text, size_t count) {
-  AMK_ASSIGN_OR_RETURN(const std::vector<std::byte> bytes, base64_decode(text));
-  if (bytes.size() != count * sizeof(T)) {
-    return Error{ErrorCode::kInternal,
-                 fmt::format("expected {} bytes from the worker, found {}", count * sizeof(T), bytes.size()), "", ""};
-  }
-  std::vector<T> out(count);
-  std::memcpy(static_cast<void*>(out.data()), bytes.data(), bytes.size());
-  return out;
-}
-
 class GpuMachine final : public Machine {
  public:
   GpuMachine(std::shared_ptr<ipc::WorkerClient> worker, const schedule::Program& program, const GpuOptions& options)
-      : worker_(std::move(worker)), options_(options), tokens_per_launch_(program.launch.tokens_per_launch) {
-    for (const schedule::Buffer& buffer : program.buffers) {
-      if (buffer.kind == abi::BufferKind::kKvCache) history_row_ += buffer.shape.extent[0] * buffer.shape.extent[2];
-    }
-  }
+      : worker_(std::move(worker)),
+        options_(options),
+        tokens_per_launch_(program.launch.tokens_per_launch),
+        history_row_(history_row(program)) {}
 
   ~GpuMachine() override {
     // The next machine takes the place of this one anyway: an answer that does not come costs a little time, no more.
@@ -99,12 +34,11 @@ class GpuMachine final : public Machine {
   }
 
   Status load(const validator::ValidatedProgram& program, const model::Checkpoint& checkpoint) {
-    AMK_ASSIGN_OR_RETURN(const TemporaryFile file, TemporaryFile::create(schedule::program_to_json(program.program())));
-    Json request = {{"program", file.path()},
-                    {"model", model_of(checkpoint)},
-                    {"ordinal", options_.ordinal},
-                    {"trace", options_.trace},
-                    {"deadline_ms", kernel_deadline().count()}};
+    AMK_ASSIGN_OR_RETURN(const SentProgram sent, SentProgram::create(program, checkpoint));
+    Json request = sent.parameters();
+    request["ordinal"] = options_.ordinal;
+    request["trace"] = options_.trace;
+    request["deadline_ms"] = kernel_deadline().count();
     if (!options_.sabotage.is_null()) request["sabotage"] = options_.sabotage;
     Result<Json> reply = worker_->call("load", request, options_.load_deadline);
     if (!reply) return reply.error();
@@ -146,7 +80,7 @@ class GpuMachine final : public Machine {
     AMK_ASSIGN_OR_RETURN(const Json reply, call("logits", Json::object(), kReplyPatience));
     std::vector<float> out;
     AMK_TRY(reading(reply, [&](const Json& json) -> Status {
-      AMK_ASSIGN_OR_RETURN(out, values_of<float>(json.at("logits").get<std::string>(), vocab_));
+      AMK_ASSIGN_OR_RETURN(out, unpack_values<float>(json.at("logits").get<std::string>(), vocab_));
       return {};
     }));
     return out;
@@ -159,9 +93,7 @@ class GpuMachine final : public Machine {
   }
 
   Status set_history(uint64_t seed, uint32_t position) override {
-    const milliseconds patience =
-        kReplyPatience + milliseconds(1000 * (history_row_ * position / kHistoryValuesPerSecond));
-    AMK_TRY(call("set_history", {{"seed", seed}, {"position", position}}, patience));
+    AMK_TRY(call("set_history", {{"seed", seed}, {"position", position}}, history_patience(history_row_, position)));
     position_ = position;
     return {};
   }
@@ -190,7 +122,8 @@ class GpuMachine final : public Machine {
       out.tasks = json.at("tasks").get<std::vector<uint32_t>>();
       out.queue_begin = json.at("queue_begin").get<std::vector<uint32_t>>();
       const size_t count = json.at("passes").get<size_t>() * out.tasks.size();
-      AMK_ASSIGN_OR_RETURN(out.records, values_of<device::TraceRecord>(json.at("records").get<std::string>(), count));
+      AMK_ASSIGN_OR_RETURN(out.records,
+                           unpack_values<device::TraceRecord>(json.at("records").get<std::string>(), count));
       return {};
     }));
     return out;
@@ -247,8 +180,8 @@ class GpuMachine final : public Machine {
   std::shared_ptr<ipc::WorkerClient> worker_;
   GpuOptions options_;
   uint32_t tokens_per_launch_;
-  uint64_t history_row_ = 0;  ///< values that a position has in all caches
-  uint64_t generation_ = 0;   ///< of the worker that has it loaded
+  uint64_t history_row_;     ///< values that a position has in all caches
+  uint64_t generation_ = 0;  ///< of the worker that has it loaded
   std::optional<uint64_t> loaded_;
   std::optional<Error> broken_;
   std::optional<ipc::Fault> fault_;

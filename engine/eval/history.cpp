@@ -4,6 +4,12 @@
 #include "base/random.h"
 
 namespace amk::eval {
+namespace {
+
+/// Values that are drawn and uploaded in a second, at least.
+constexpr uint64_t kValuesPerSecond = 5'000'000;
+
+}  // namespace
 
 float history_value(uint64_t seed, abi::Dtype kv_dtype, uint32_t layer, bool value, uint64_t element) {
   const uint64_t stream = mix64(mix64(seed) + 2 * uint64_t{layer} + (value ? 1 : 0));
@@ -17,6 +23,29 @@ HistoryDraw history_of(uint64_t seed, abi::Dtype kv_dtype) {
   return [seed, kv_dtype](uint32_t layer, bool value, uint64_t element) {
     return history_value(seed, kv_dtype, layer, value, element);
   };
+}
+
+float coarse_history_value(uint64_t seed, uint32_t layer, bool value, uint64_t element) {
+  const uint64_t place = (uint64_t{layer} * 2 + (value ? 1 : 0)) << 48 ^ element;
+  return static_cast<float>(static_cast<int>(mix64(mix64(seed) ^ place) % 129) - 64) / 64.0F;
+}
+
+HistoryDraw coarse_history_of(uint64_t seed) {
+  return [seed](uint32_t layer, bool value, uint64_t element) {
+    return coarse_history_value(seed, layer, value, element);
+  };
+}
+
+uint64_t history_row(const schedule::Program& program) {
+  uint64_t out = 0;
+  for (const schedule::Buffer& buffer : program.buffers) {
+    if (buffer.kind == abi::BufferKind::kKvCache) out += buffer.shape.extent[0] * buffer.shape.extent[2];
+  }
+  return out;
+}
+
+std::chrono::milliseconds history_patience(uint64_t row, uint32_t position) {
+  return std::chrono::seconds(3) + std::chrono::milliseconds(1000 * (row * position / kValuesPerSecond));
 }
 
 }  // namespace amk::eval

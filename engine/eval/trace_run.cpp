@@ -3,82 +3,43 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <utility>
 
-#include "eval/benchmark.h"
-#include "schedule/cost_model.h"
-#include "schedule/target.h"
-#include "vm/cuda/baselines/bandwidth.h"
-#include "vm/cuda/cuda_vm.h"
+#include "eval/measurement_json.h"
 
 namespace amk::eval {
 namespace {
 
-using vm::cuda::CudaVm;
-using vm::cuda::Device;
-
-constexpr uint32_t kWarmUps = 5;
-
-Status measure_floor(const TraceRequest& request, Device& device, TraceRun& out) {
-  AMK_ASSIGN_OR_RETURN(vm::cuda::BandwidthProbe probe, vm::cuda::BandwidthProbe::create(device));
-  AMK_ASSIGN_OR_RETURN(const vm::cuda::Bandwidth bandwidth, probe.measure());
-  const schedule::Program& program = request.program->program();
-  AMK_ASSIGN_OR_RETURN(const abi::TargetInfo* target, schedule::find_target(program.target));
-  const schedule::Prediction prediction = schedule::predict(program, *target, request.position);
-  out.bandwidth_bytes_per_second = bandwidth.bytes_per_second;
-  out.floor_us =
-      static_cast<double>(prediction.weight_bytes + prediction.history_bytes) / bandwidth.bytes_per_second * 1e6;
-  return {};
-}
-
-Status trace_runs(const TraceRequest& request, CudaVm& machine, TraceRun& out) {
-  AMK_TRY(machine.set_history(
-      [&](uint32_t layer, bool value, uint64_t element) { return history_value(request.seed, layer, value, element); },
-      request.position));
-  std::vector<std::pair<double, std::vector<device::TraceRecord>>> runs;
-  for (uint32_t i = 0; i < kWarmUps + request.runs; ++i) {
-    AMK_TRY(machine.enqueue(1, request.position));
-    AMK_TRY(machine.synchronize());
-    if (i < kWarmUps) continue;
-    AMK_ASSIGN_OR_RETURN(std::vector<device::TraceRecord> records, machine.trace());
-    const TracedPass pass{&request.program->program(), records, machine.traced_tasks(), machine.queue_begin()};
-    AMK_ASSIGN_OR_RETURN(const Timeline timeline, timeline_of(pass));
-    runs.emplace_back(timeline.span_us, std::move(records));
-    if (request.progress) request.progress("tracing", i + 1 - kWarmUps, request.runs);
+/// What of a run does not fit its request; empty where all does. timeline_of() looks at the records themselves.
+std::string misfit(const TraceRun& run, const TraceRequest& request, const schedule::Program& program) {
+  if (!run.correct()) return run.records.empty() ? "" : "a trace of a megakernel that is not correct";
+  if (run.spans_us.size() != request.runs) return fmt::format("{} runs, not {}", run.spans_us.size(), request.runs);
+  if (run.tasks.size() != program.tasks.size())
+    return fmt::format("a trace of {} tasks, not {}", run.tasks.size(), program.tasks.size());
+  if (run.queue_begin.empty() || run.queue_begin.back() != run.tasks.size() ||
+      !std::is_sorted(run.queue_begin.begin(), run.queue_begin.end())) {
+    return "queues that are none of the tasks'";
   }
-  std::sort(runs.begin(), runs.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  for (const auto& run : runs) out.spans_us.push_back(run.first);
-  out.records = std::move(runs[runs.size() / 2].second);
-  out.tasks = machine.traced_tasks();
-  out.queue_begin = machine.queue_begin();
-  return {};
+  if (std::ranges::any_of(run.tasks, [&](uint32_t task) { return task >= program.tasks.size(); }))
+    return "a task that the program does not have";
+  return "";
 }
 
 }  // namespace
 
-Result<TraceRun> run_trace(const TraceRequest& request, Device& device, ThreadPool& pool) {
-  const uint32_t context = request.program->program().meta.context;
-  if (request.position >= context || request.runs == 0 || request.checked == 0) {
-    return Error{ErrorCode::kUsage,
-                 fmt::format("expected a position below the context, {}, and at least one run, found {} and {}",
-                             context, request.position, request.runs),
-                 "", "compile with a larger --context"};
+Result<TraceRun> run_trace(const TraceRequest& request, const validator::ValidatedProgram& program,
+                           const model::Checkpoint& checkpoint, const Measurer& measurer) {
+  AMK_ASSIGN_OR_RETURN(const ipc::Json reply, measurer.ask("trace_runs", to_json(request), program, checkpoint));
+  TraceRun run;
+  try {
+    Result<TraceRun> read = trace_run_from(reply);
+    if (!read) return measurer.nonsense(read.error().message);
+    run = std::move(*read);
+  } catch (const ipc::Json::exception& problem) {
+    return measurer.nonsense(problem.what());
   }
-  TraceRun out;
-  if (request.progress) request.progress("building the kernel, uploading weights", 0, 0);
-  vm::cuda::CudaVmOptions options;
-  options.trace = true;
-  AMK_ASSIGN_OR_RETURN(CudaVm machine, CudaVm::create(*request.program, *request.checkpoint, device, pool, options));
-  if (request.progress) request.progress("asking the oracle", 0, 0);
-  AMK_ASSIGN_OR_RETURN(const GateResult gate,
-                       check_against_oracle(machine, request.program->program(), *request.checkpoint, request.checked,
-                                            request.seed, pool));
-  out.agreement = gate.agreement;
-  out.repeatable = gate.repeatable;
-  if (!out.correct()) return out;
-  AMK_TRY(measure_floor(request, device, out));
-  AMK_TRY(trace_runs(request, machine, out));
-  return out;
+  if (const std::string found = misfit(run, request, program.program()); !found.empty())
+    return measurer.nonsense(found);
+  return run;
 }
 
 }  // namespace amk::eval

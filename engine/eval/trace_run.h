@@ -1,32 +1,28 @@
 // Tracing a program on a GPU: gate, several traced launches, the one whose span is the median.
+//
+// The worker does it (worker/cuda_trace.h); here is what it is asked for, and what it answers.
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <string_view>
+#include <string>
 #include <vector>
 
 #include "base/result.h"
-#include "base/thread_pool.h"
 #include "eval/agreement.h"
+#include "eval/measurement.h"
 #include "eval/trace_report.h"
-#include "model/checkpoint.h"
-#include "validator/validator.h"
-#include "vm/cuda/driver.h"
 
 namespace amk::eval {
 
 struct TraceRequest {
-  const validator::ValidatedProgram* program = nullptr;
-  const model::Checkpoint* checkpoint = nullptr;
   uint32_t position = 0;
   uint32_t runs = 21;    ///< traced launches, at least 1; the median one is reported
   uint32_t checked = 4;  ///< positions compared with the oracle, at least 1
   uint64_t seed = 1;
-  std::function<void(std::string_view step, uint32_t done, uint32_t of)> progress;
 };
 
 struct TraceRun {
+  std::string device;   ///< the GPU's name
   Agreement agreement;  ///< with the oracle
   bool repeatable = false;
   double floor_us = 0;
@@ -40,7 +36,8 @@ struct TraceRun {
   [[nodiscard]] bool correct() const { return agreement.agrees() && repeatable; }
 };
 
-/// kUsage for a position beyond the context; otherwise what the device says.
-Result<TraceRun> run_trace(const TraceRequest& request, vm::cuda::Device& device, ThreadPool& pool);
+/// kUsage for a position beyond the context; otherwise what the device says, or Measurer::ask().
+Result<TraceRun> run_trace(const TraceRequest& request, const validator::ValidatedProgram& program,
+                           const model::Checkpoint& checkpoint, const Measurer& measurer);
 
 }  // namespace amk::eval

@@ -70,7 +70,7 @@ Status WorkerClient::start_child(const Deadline& callers) {
   AMK_ASSIGN_OR_RETURN(child_, ChildProcess::start(command_.arguments));
   ++generation_;
   next_id_ = 1;
-  Result<Json> hello = exchange("hello", {{"protocol", kProtocol}}, limit, deadline, nullptr);
+  Result<Json> hello = exchange("hello", {{"protocol", kProtocol}}, {limit, deadline}, nullptr);
   if (!hello.ok()) {
     child_.reset();
     return hello.error();
@@ -83,45 +83,65 @@ Status WorkerClient::start_child(const Deadline& callers) {
   return error;
 }
 
+Status WorkerClient::ensure_child(const Deadline& deadline) {
+  // One that ended between two calls is not this call's failure.
+  if (child_ && child_->wait(Clock::now())) child_.reset();
+  if (child_) return {};
+  Status started = start_child(deadline);
+  if (!started) end_ = CallEnd::kNotSent;
+  return started;
+}
+
 Result<Json> WorkerClient::call(std::string_view name, const Json& params, milliseconds deadline,
                                 const OnProgress& on_progress) {
   const Deadline at = Clock::now() + deadline;
-  // One that ended between two calls is not this call's failure.
-  if (child_ && child_->wait(Clock::now())) child_.reset();
-  if (!child_) {
-    if (Status started = start_child(at); !started) {
-      end_ = CallEnd::kNotSent;
-      return started.error();
-    }
-  }
-  return exchange(name, params, deadline, at, on_progress);
+  AMK_TRY(ensure_child(at));
+  return exchange(name, params, {deadline, at}, on_progress);
 }
 
-Result<Json> WorkerClient::exchange(std::string_view name, const Json& params, milliseconds limit, Deadline deadline,
+Result<Json> WorkerClient::call_attended(std::string_view name, const Json& params, milliseconds first,
+                                         const Patience& patience) {
+  const Deadline at = Clock::now() + first;
+  AMK_TRY(ensure_child(at));
+  return exchange(name, params, {first, at, &patience}, nullptr);
+}
+
+Result<Json> WorkerClient::exchange(std::string_view name, const Json& params, Limit limit,
                                     const OnProgress& on_progress) {
   fault_.reset();
   end_ = CallEnd::kNotSent;
   const FrameResult sent =
-      write_frame(child_->stdin_fd(), {{"id", next_id_}, {"name", name}, {"params", params}}, deadline);
+      write_frame(child_->stdin_fd(), {{"id", next_id_}, {"name", name}, {"params", params}}, limit.at);
   if (sent.status == FrameStatus::kTooLarge) {
     return Error{ErrorCode::kUsage, fmt::format("request '{}': {}", name, sent.problem), "", ""};
   }
   if (sent.status != FrameStatus::kDone) return ended(sent, name, limit);
-  Result<Json> result = wait_for_reply(name, limit, deadline, on_progress);
+  Result<Json> result = wait_for_reply(name, limit, on_progress);
   ++next_id_;
   return result;
 }
 
-Result<Json> WorkerClient::wait_for_reply(std::string_view name, milliseconds limit, const Deadline& deadline,
-                                          const OnProgress& on_progress) {
+bool WorkerClient::renew(Limit& limit, const Json& progress) {
+  const std::optional<milliseconds> allowed = (*limit.patience)(progress);
+  if (!allowed) return false;
+  limit.allowed = *allowed;
+  limit.at = Clock::now() + *allowed;
+  limit.renewed = true;
+  return true;
+}
+
+Result<Json> WorkerClient::wait_for_reply(std::string_view name, Limit limit, const OnProgress& on_progress) {
   while (true) {
-    FrameResult got = read_frame(child_->stdout_fd(), deadline);
+    FrameResult got = read_frame(child_->stdout_fd(), limit.at);
     if (got.status != FrameStatus::kDone) return ended(got, name, limit);
     if (!has_id(got.json, next_id_)) {
       return nonsense(name, fmt::format("expected a reply to {}, found {}", next_id_, shown(got.json)));
     }
     if (!got.json.contains("progress")) return result_of(std::move(got.json), name);
     if (on_progress) on_progress(got.json["progress"]);
+    if (limit.patience != nullptr && !renew(limit, got.json["progress"])) {
+      return nonsense(name, fmt::format("expected progress of the request, found {}", shown(got.json["progress"])));
+    }
   }
 }
 
@@ -139,11 +159,12 @@ Result<Json> WorkerClient::result_of(Json reply, std::string_view name) {
   return std::move(error->error);
 }
 
-Error WorkerClient::ended(const FrameResult& frame, std::string_view name, milliseconds limit) {
+Error WorkerClient::ended(const FrameResult& frame, std::string_view name, const Limit& limit) {
   switch (frame.status) {
     case FrameStatus::kDeadline:
-      return failed(CallEnd::kDeadline, fmt::format("request '{}' was not done within {}: its worker was killed", name,
-                                                    seconds_text(limit)));
+      return failed(CallEnd::kDeadline,
+                    fmt::format("request '{}' was not {} within {}: its worker was killed", name,
+                                limit.renewed ? "heard of again" : "done", seconds_text(limit.allowed)));
     case FrameStatus::kEnd:
       return crashed(name);
     case FrameStatus::kDone:

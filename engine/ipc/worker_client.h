@@ -40,6 +40,9 @@ enum class CallEnd {
 class WorkerClient {
  public:
   using OnProgress = std::function<void(const Json&)>;
+  /// What may pass before the worker is heard again, given what it reports; nullopt where that is no progress of the
+  /// request.
+  using Patience = std::function<std::optional<std::chrono::milliseconds>(const Json& progress)>;
 
   /// Starts the child and asks it "hello". kUnsupported where it speaks another protocol.
   static Result<WorkerClient> start(WorkerCommand command);
@@ -49,6 +52,12 @@ class WorkerClient {
   /// program, its hint the last lines of the worker's stderr.
   Result<Json> call(std::string_view name, const Json& params, std::chrono::milliseconds deadline,
                     const OnProgress& on_progress = nullptr);
+
+  /// As call(), for work whose length nobody knows: the deadline is set anew by every progress frame. `first` is what
+  /// may pass before the first of them (or the reply), the child's start included. After progress for which there is
+  /// no patience, the call ends as kNonsense.
+  Result<Json> call_attended(std::string_view name, const Json& params, std::chrono::milliseconds first,
+                             const Patience& patience);
 
   /// Ends the child; the next call starts another. For one that answers and is of no more use.
   void stop();
@@ -70,12 +79,21 @@ class WorkerClient {
   explicit WorkerClient(WorkerCommand command) : command_(std::move(command)) {}
   /// By the caller's deadline where that is sooner than the command's.
   Status start_child(const Deadline& callers);
-  Result<Json> exchange(std::string_view name, const Json& params, std::chrono::milliseconds limit, Deadline deadline,
-                        const OnProgress& on_progress);
-  Result<Json> wait_for_reply(std::string_view name, std::chrono::milliseconds limit, const Deadline& deadline,
-                              const OnProgress& on_progress);
+  /// When a call is given up, and how that is put in words.
+  struct Limit {
+    std::chrono::milliseconds allowed;
+    Deadline at;
+    const Patience* patience = nullptr;  ///< renews it; null: nothing does
+    bool renewed = false;
+  };
+  /// Starts a child where there is none, by the limit.
+  Status ensure_child(const Deadline& deadline);
+  Result<Json> exchange(std::string_view name, const Json& params, Limit limit, const OnProgress& on_progress);
+  Result<Json> wait_for_reply(std::string_view name, Limit limit, const OnProgress& on_progress);
+  /// Whether the frame's progress gives the worker more time.
+  static bool renew(Limit& limit, const Json& progress);
   Result<Json> result_of(Json reply, std::string_view name);
-  Error ended(const FrameResult& frame, std::string_view name, std::chrono::milliseconds limit);
+  Error ended(const FrameResult& frame, std::string_view name, const Limit& limit);
   Error failed(CallEnd end, std::string message);
   Error crashed(std::string_view name);
   Error nonsense(std::string_view name, std::string_view problem);

@@ -170,3 +170,71 @@ TEST_CASE("a bundle runs on the GPU that it was compiled for, and was measured t
   arguments[1] = bundle.string();
   CHECK(run_json(arguments, 0)["device"] == kFake);
 }
+
+TEST_CASE("bench on a GPU is the worker's samples and what follows from them, in a document, a table and a chart") {
+  const Gpu gpu("");
+  const Scratch scratch;
+  const std::vector<std::string> arguments = {"bench", "toy", "--rounds", "3", "--positions", "0,7"};
+  std::vector<std::string> with_files = arguments;
+  with_files.insert(with_files.end(), {"--samples", "--svg", scratch / "bench.svg"});
+  const Json report = run_json(with_files, 0);
+  CHECK(keys_of(report) == std::set<std::string>{"model", "gpu", "schedule_id", "device", "sms", "driver", "cublas",
+                                                 "weights", "kv_dtype", "context", "rounds", "seed", "correct",
+                                                 "repeatable", "agreement", "rival_agreement", "bandwidth_gbps",
+                                                 "positions", "notes"});
+  CHECK(report["device"] == kFake);
+  CHECK(report["correct"] == true);
+  CHECK(report["bandwidth_gbps"] == 3000);
+  REQUIRE(report["positions"].size() == 2);
+  const Json& ours = report["positions"][1]["contenders"][0];
+  CHECK(ours["name"] == "megakernel");
+  CHECK(ours["samples_us"] == Json{107.0, 108.0, 109.0});
+  CHECK(ours["latency_us"] == 108.0);
+  CHECK(ours["ratio"].is_null());
+  CHECK(report["positions"][1]["contenders"][1]["ratio"]["value"] == doctest::Approx(208.0 / 108.0));
+  CHECK(has_note(report, "a note of the worker"));
+  CHECK(has_note(report, "--gpu auto: h100"));
+  CHECK(read_text(scratch / "bench.svg").ends_with("</svg>\n"));
+  const Outcome table = run_amk(arguments);
+  CHECK(table.exit_code == 0);
+  CHECK(table.out.find("One token, 3 paired rounds") != std::string::npos);
+}
+
+TEST_CASE("trace on a GPU reports the worker's records, in a document, a timeline and events") {
+  const Gpu gpu("");
+  const Scratch scratch;
+  const Json traced = run_json({"trace", "toy", "--runs", "3", "--position", "5", "--svg", scratch / "trace.svg",
+                                "--perfetto", scratch / "trace.json"},
+                               0);
+  CHECK(keys_of(traced) == std::set<std::string>{"model", "gpu", "schedule_id", "device", "position", "correct",
+                                                 "agreement", "runs", "span_p10_us", "span_p90_us", "bandwidth_gbps",
+                                                 "trace"});
+  CHECK(traced["device"] == kFake);
+  CHECK(traced["runs"] == 3);
+  CHECK(traced["trace"]["floor_us"] == 12.5);
+  CHECK(traced["trace"]["levels"].size() > 5);
+  CHECK(read_text(scratch / "trace.svg").ends_with("</svg>\n"));
+  CHECK(Json::parse(read_text(scratch / "trace.json"))["traceEvents"].size() > 100);
+}
+
+TEST_CASE("bench and trace of what is wrong exit 1 and time nothing; a GPU that is lost on the way is exit code 4") {
+  for (const char* verb : {"bench", "trace"}) {
+    CAPTURE(verb);
+    {
+      const Gpu gpu("incorrect");
+      const Json wrong = run_json({verb, "toy"}, 1);
+      CHECK(wrong["correct"] == false);
+      CHECK((wrong.contains("trace") ? wrong["trace"].is_null() : wrong["positions"].empty()));
+    }
+    for (const char* way : {"crash:2", "fault:2", "nonsense", "short"}) {
+      CAPTURE(way);
+      const Gpu gpu(way);
+      const Json failed = run_json({verb, "toy"}, 4);
+      CHECK(failed["error"]["code"] == "internal");
+      CHECK(!failed["error"]["message"].get<std::string>().empty());
+    }
+    const Gpu gpu("no-gpu");
+    const Json refused = run_json({verb, "toy"}, 3);
+    CHECK(refused["error"]["message"] == "expected a GPU to measure on, found none: expected a GPU, found none");
+  }
+}

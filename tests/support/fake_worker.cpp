@@ -1,27 +1,36 @@
-// amk-worker's twin for tests: the same requests, answered by the reference VM as if it were an H100, and wrong in the
-// way that $AMK_FAKE names.
+// amk-worker's twin for tests: the same requests, answered by the reference VM as if it were an H100, with made-up
+// times and traces, and wrong in the way that $AMK_FAKE names.
 //
 //   no-gpu          devices() finds none
 //   other-gpu       the GPU is none that programs are compiled for here
 //   too-small       load is refused
-//   fault:N crash:N hang:N   in the N-th pass, counted from 1
+//   fault:N crash:N hang:N   in the N-th pass, or round of a measurement, counted from 1
 //   nan:N wrong:N   the logits of the N-th pass on hold a NaN, or are off by one in one place
 //   flicker         the last bit of a logit changes from one look to the next
 //   late            logits behind a drawn history are off
 //   long            a launch of several passes chooses another last token
 //   slow            times are a hundred times longer
+//   incorrect       what is measured is found to be wrong, and not timed
+//   nonsense        a measurement's answer is none
+//   short           a measurement's answer lacks a time, or a task's record
+//   off-stage       a measurement reports a stage that there is none of
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <limits>
+#include <optional>
 #include <string>
 
+#include "support/traced.h"
 #include "worker/session.h"
 
 using namespace amk;
 
 namespace {
+
+constexpr const char* kDevice = "Fake H100 80GB HBM3";
 
 struct Fake {
   std::string way;    ///< empty: like the real one
@@ -39,6 +48,20 @@ Fake fake_of_environment() {
 /// Passes of all machines of this process.
 uint64_t passes = 0;
 
+/// Goes wrong as `fake` says, in this process's way: a crash, a hang, or an error. `fault` tells the wait of the last.
+Status misbehave(const Fake& fake, std::chrono::milliseconds deadline, std::optional<ipc::Fault>& fault) {
+  if (fake.way == "crash") {
+    std::signal(SIGABRT, SIG_DFL);
+    ::_exit(9);
+  }
+  if (fake.way == "hang") {
+    while (true) ::pause();
+  }
+  if (fake.way != "fault") return {};
+  fault = ipc::Fault{7, "gate_up.0", 11, 5, 41, 42, static_cast<double>(deadline.count())};
+  return Error{ErrorCode::kInternal, "the launch passed its deadline: task 7 'gate_up.0' on SM 11", kDevice, ""};
+}
+
 class FakeMachine final : public eval::Machine {
  public:
   FakeMachine(std::unique_ptr<eval::Machine> machine, const worker::LoadOptions& options, size_t tasks)
@@ -46,7 +69,7 @@ class FakeMachine final : public eval::Machine {
 
   Status step(uint32_t token) override {
     ++passes;
-    if (passes == fake_.pass) AMK_TRY(misbehave());
+    if (passes == fake_.pass) AMK_TRY(misbehave(fake_, options_.deadline, fault_));
     last_passes_ = 1;
     return machine_->step(token);
   }
@@ -110,24 +133,11 @@ class FakeMachine final : public eval::Machine {
   [[nodiscard]] const std::optional<ipc::Fault>& fault() const override { return fault_; }
 
  private:
-  Status misbehave() {
-    if (fake_.way == "crash") {
-      std::signal(SIGABRT, SIG_DFL);
-      ::_exit(9);
-    }
-    if (fake_.way == "hang") {
-      while (true) ::pause();
-    }
-    if (fake_.way != "fault") return {};
-    fault_ = ipc::Fault{7, "gate_up.0", 11, 5, 41, 42, static_cast<double>(options_.deadline.count())};
-    return Error{ErrorCode::kInternal, "the launch passed its deadline: task 7 'gate_up.0' on SM 11", device_, ""};
-  }
-
   std::unique_ptr<eval::Machine> machine_;
   worker::LoadOptions options_;
   size_t tasks_;
   Fake fake_;
-  std::string device_ = "Fake H100 80GB HBM3";
+  std::string device_ = kDevice;
   eval::LoadReport report_{168, 0, 1024, 1, 123456, 0.5, 0.25};
   std::optional<ipc::Fault> fault_;
   bool drawn_ = false;
@@ -145,12 +155,83 @@ Result<std::unique_ptr<eval::Machine>> load(const validator::ValidatedProgram& p
       std::make_unique<FakeMachine>(std::move(machine), options, program->tasks.size()));
 }
 
+// ---- measurements ---------------------------------------------------------------------------------------------------
+
+/// A round of a measurement, the last of which is told as progress.
+Status round_of(const worker::Subject& subject, const eval::StageProgress& progress) {
+  const Fake fake = fake_of_environment();
+  std::optional<ipc::Fault> ignored;
+  if (++passes == fake.pass) AMK_TRY(misbehave(fake, std::chrono::seconds(2), ignored));
+  eval::StageProgress told = progress;
+  if (fake.way == "off-stage") told.stage = static_cast<eval::Stage>(99);
+  subject.on_stage(told);
+  return {};
+}
+
+eval::Agreement gate() { return {8, fake_of_environment().way == "incorrect" ? 1.0 : 1e-6, 1e-4, 0}; }
+
+eval::ContenderTimes contender(const char* name, double start_us, uint32_t rounds) {
+  eval::ContenderTimes out;
+  out.name = name;
+  out.weights = "f32";
+  out.bytes = 3'000'000;
+  for (uint32_t i = 0; i < rounds; ++i) out.samples_us.push_back(start_us + i);
+  return out;
+}
+
+Result<eval::BenchReport> bench(const worker::Subject& subject, const eval::BenchRequest& request) {
+  eval::BenchReport out;
+  out.device = kDevice;
+  out.sms = 132;
+  out.driver = "13.0";
+  out.cublas = "13.1";
+  out.agreement = gate();
+  out.repeatable = true;
+  out.notes = {"a note of the worker"};
+  subject.on_stage({eval::Stage::kLoad});
+  if (!out.correct()) return out;
+  out.rival_agreement = eval::Agreement{8, 0.25, 0.5, 0};
+  out.bandwidth_bytes_per_second = 3e12;
+  for (const uint32_t position : request.positions) {
+    for (uint32_t i = 0; i < request.rounds; ++i)
+      AMK_TRY(round_of(subject, {eval::Stage::kRounds, position, i + 1, request.rounds}));
+    const uint32_t rounds = request.rounds - (fake_of_environment().way == "short" ? 1 : 0);
+    out.positions.push_back({position,
+                             {contender(eval::kMegakernel, 100.0 + position, request.rounds),
+                              contender(eval::kGraphStep, 200.0 + position, rounds)}});
+  }
+  return out;
+}
+
+Result<eval::TraceRun> trace(const worker::Subject& subject, const eval::TraceRequest& request) {
+  eval::TraceRun out;
+  out.device = kDevice;
+  out.agreement = gate();
+  out.repeatable = true;
+  subject.on_stage({eval::Stage::kLoad});
+  if (!out.correct()) return out;
+  const test::MadeUpTrace made_up(subject.program.program());
+  out.records = made_up.records;
+  out.tasks = made_up.tasks;
+  out.queue_begin = made_up.queue_begin;
+  if (fake_of_environment().way == "short") out.records.pop_back();
+  out.floor_us = 12.5;
+  out.bandwidth_bytes_per_second = 3e12;
+  for (uint32_t i = 0; i < request.runs; ++i) {
+    AMK_TRY(round_of(subject, {eval::Stage::kTracing, request.position, i + 1, request.runs}));
+    out.spans_us.push_back(40.0 + i);
+  }
+  return out;
+}
+
+Result<ipc::Json> nonsense(const ipc::Json&, ipc::Progress&) { return ipc::Json{{"agreement", "very"}}; }
+
 Result<ipc::Json> devices(const ipc::Json&, ipc::Progress&) {
   const std::string way = fake_of_environment().way;
   if (way == "no-gpu") return Error{ErrorCode::kUnsupported, "expected a GPU, found none", "", ""};
   const bool other = way == "other-gpu";
   return ipc::Json::array({{{"ordinal", 0},
-                            {"name", other ? "Fake T4" : "Fake H100 80GB HBM3"},
+                            {"name", other ? "Fake T4" : kDevice},
                             {"sm", other ? 75 : 90},
                             {"sms", other ? 40 : 132},
                             {"memory_bytes", uint64_t{80} << 30},
@@ -166,7 +247,8 @@ Result<ipc::Json> hello(const ipc::Json&, ipc::Progress&) { return ipc::Json{{"p
 int main() {
   const auto streams = ipc::take_standard_streams();
   if (!streams.ok()) return 3;
-  ipc::Handlers handlers = worker::program_handlers(load, true);
+  ipc::Handlers handlers = worker::program_handlers({load, bench, trace}, true);
+  if (fake_of_environment().way == "nonsense") handlers["bench"] = handlers["trace_runs"] = nonsense;
   handlers.emplace("hello", hello);
   handlers.emplace("devices", devices);
   return ipc::serve(streams->in, streams->out, handlers).ok() ? 0 : 3;

@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstdlib>
 #include <span>
+#include <tuple>
+#include <vector>
 
 #include "base/files.h"
 #include "base/sha256.h"
@@ -20,6 +23,12 @@ namespace fs = std::filesystem;
 constexpr std::string_view kMagic = "amk kernel 1\n";
 constexpr size_t kDigestChars = 64;
 constexpr uint64_t kEntryBytesMax = 1ULL << 30;
+constexpr std::string_view kExtension = ".kernel";
+
+/// What write_file_atomic() leaves beside an entry when its process is killed, and how old it is by then: no write
+/// takes that long.
+constexpr std::string_view kTemporary = ".kernel.tmp.";
+constexpr auto kAbandonedAfter = std::chrono::hours(1);
 
 std::string variable(const char* name) {
   const char* value = std::getenv(name);
@@ -27,7 +36,7 @@ std::string variable(const char* name) {
 }
 
 fs::path entry_path(const fs::path& directory, std::string_view key) {
-  return directory / (std::string(key) + ".kernel");
+  return directory / (std::string(key) + std::string(kExtension));
 }
 
 /// Over the key too: an entry under another's name is no entry.
@@ -37,6 +46,37 @@ std::string checksum(std::string_view key, std::string_view body) {
 
 /// Each part with its length, so that no two lists of parts give one text.
 void add_part(std::string& text, std::string_view part) { text += fmt::format("{}:{}\n", part.size(), part); }
+
+/// Marks an entry as used. Where the cache is another's, or read-only, its own users do.
+void touch(const fs::path& entry) {
+  std::error_code ignored;
+  fs::last_write_time(entry, fs::file_time_type::clock::now(), ignored);
+}
+
+struct Entry {
+  fs::path path;
+  fs::file_time_type used;
+  uint64_t bytes = 0;
+};
+
+bool is_abandoned(const Entry& entry) {
+  return entry.path.filename().string().find(kTemporary) != std::string::npos &&
+         entry.used + kAbandonedAfter < fs::file_time_type::clock::now();
+}
+
+/// The regular files of a directory, as far as they can be looked at: others may remove them meanwhile.
+std::vector<Entry> files_of(const fs::path& directory) {
+  std::vector<Entry> files;
+  std::error_code error;
+  for (fs::directory_iterator at(directory, error); !error && at != fs::directory_iterator(); at.increment(error)) {
+    std::error_code gone;
+    const bool regular = at->is_regular_file(gone);
+    const fs::file_time_type used = gone ? fs::file_time_type() : at->last_write_time(gone);
+    const uint64_t bytes = gone ? 0 : at->file_size(gone);
+    if (regular && !gone) files.push_back({at->path(), used, bytes});
+  }
+  return files;
+}
 
 std::optional<CompiledKernel> parse_body(std::string_view body) {
   size_t log_size = 0;
@@ -86,17 +126,41 @@ std::optional<CompiledKernel> read_cached_kernel(const fs::path& directory, std:
   const std::string_view digest = rest.substr(0, kDigestChars);
   rest.remove_prefix(kDigestChars + 1);
   if (checksum(key, rest) != digest) return std::nullopt;
+  touch(entry_path(directory, key));
   return parse_body(rest);
 }
 
-Status write_cached_kernel(const fs::path& directory, std::string_view key, const CompiledKernel& kernel) {
+Status write_cached_kernel(const fs::path& directory, std::string_view key, const CompiledKernel& kernel,
+                           const KernelCacheLimits& limits) {
   if (directory.empty()) return Error{ErrorCode::kIo, "no directory for the kernel cache", "", ""};
   std::error_code error;
   fs::create_directories(directory, error);
   if (error) return Error{ErrorCode::kIo, "cannot create: " + error.message(), directory.string(), ""};
   std::string body = fmt::format("{}\n{}", kernel.log.size(), kernel.log);
   body.append(reinterpret_cast<const char*>(kernel.cubin.data()), kernel.cubin.size());
-  return write_file_atomic(entry_path(directory, key), fmt::format("{}{}\n{}", kMagic, checksum(key, body), body));
+  AMK_TRY(write_file_atomic(entry_path(directory, key), fmt::format("{}{}\n{}", kMagic, checksum(key, body), body)));
+  prune_kernel_cache(directory, limits);
+  return {};
+}
+
+void prune_kernel_cache(const fs::path& directory, const KernelCacheLimits& limits) {
+  std::vector<Entry> entries;
+  std::error_code ignored;
+  for (Entry& file : files_of(directory)) {
+    if (is_abandoned(file)) {
+      fs::remove(file.path, ignored);
+    } else if (file.path.extension() == kExtension) {
+      entries.push_back(std::move(file));
+    }
+  }
+  // Names decide between equal times, so that processes that prune at once remove the same ones.
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry& a, const Entry& b) { return std::tie(b.used, b.path) < std::tie(a.used, a.path); });
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    bytes += entries[i].bytes;
+    if (i >= limits.entries || bytes > limits.bytes) fs::remove(entries[i].path, ignored);
+  }
 }
 
 }  // namespace amk::vm::cuda

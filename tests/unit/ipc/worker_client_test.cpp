@@ -292,3 +292,42 @@ TEST_CASE("a child that is stopped is gone, and the next call gets a new one") {
   client.stop();  // nothing more to stop
   check_works(client, 2);
 }
+
+TEST_CASE("a call that is attended goes on as long as the worker is heard, however long that is in all") {
+  WorkerClient client = worker();
+  int heard = 0;
+  const auto patience = [&](const Json& progress) -> std::optional<milliseconds> {
+    CHECK(progress["step"] == heard);
+    ++heard;
+    return milliseconds(1500);
+  };
+  const auto started = Clock::now();
+  CHECK(client.call_attended("dawdle", {{"reports", 8}, {"pause_ms", 250}}, milliseconds(1500), patience).ok());
+  CHECK(Clock::now() - started > milliseconds(2000));
+  CHECK(heard == 8);
+  check_works(client, 1);
+}
+
+TEST_CASE("a call that is attended ends at the first silence that is longer than allowed, wherever it comes") {
+  WorkerClient client = worker();
+  const auto patience = [](const Json&) -> std::optional<milliseconds> { return milliseconds(200); };
+  const auto late =
+      client.call_attended("dawdle", {{"reports", 1}, {"pause_ms", 1500}}, milliseconds(10'000), patience);
+  REQUIRE_FALSE(late.ok());
+  CHECK(client.end() == CallEnd::kDeadline);
+  CHECK(late.error().message == "request 'dawdle' was not heard of again within 0.2 s: its worker was killed");
+  const auto mute = client.call_attended("hang", {}, milliseconds(300), patience);
+  REQUIRE_FALSE(mute.ok());
+  CHECK(mute.error().message == "request 'hang' was not done within 0.3 s: its worker was killed");
+  check_works(client, 3);
+}
+
+TEST_CASE("progress that is none of the request's ends an attended call as nonsense") {
+  WorkerClient client = worker();
+  const auto patience = [](const Json&) -> std::optional<milliseconds> { return std::nullopt; };
+  const auto result = client.call_attended("echo", {{"value", 1}, {"progress", 2}}, kLong, patience);
+  REQUIRE_FALSE(result.ok());
+  CHECK(client.end() == CallEnd::kNonsense);
+  CHECK(has(result.error().message, "expected progress of the request, found {\"step\":0}"));
+  check_works(client, 2);
+}

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <set>
 #include <span>
 #include <string>
@@ -23,6 +24,33 @@ CompiledKernel kernel_of(const std::string& bytes, std::string log = "a log\nof 
 }
 
 const std::string kKey(64, 'a');
+
+std::string key_of(char letter) { return std::string(64, letter); }
+
+fs::path entry_of(const fs::path& directory, const std::string& key) { return directory / (key + ".kernel"); }
+
+/// As if the file was last used so long ago.
+void age(const fs::path& path, std::chrono::seconds by) {
+  fs::last_write_time(path, fs::file_time_type::clock::now() - by);
+}
+
+/// The letters of the keys that have an entry.
+std::string letters_in(const fs::path& directory) {
+  std::string out;
+  for (char letter = 'a'; letter <= 'z'; ++letter) {
+    if (fs::exists(entry_of(directory, key_of(letter)))) out += letter;
+  }
+  return out;
+}
+
+/// Entries a, b, c, ..., each last used a minute after the one before.
+void fill(const fs::path& directory, size_t count, size_t bytes) {
+  for (size_t i = 0; i < count; ++i) {
+    const std::string key = key_of(static_cast<char>('a' + i));
+    REQUIRE(write_cached_kernel(directory, key, kernel_of(std::string(bytes, 'k'), "")).ok());
+    age(entry_of(directory, key), std::chrono::minutes(count - i));
+  }
+}
 
 fs::path only_entry(const fs::path& directory) {
   REQUIRE(std::distance(fs::directory_iterator(directory), fs::directory_iterator()) == 1);
@@ -143,4 +171,64 @@ TEST_CASE("processes that write one entry at once leave a whole one, and a reade
     CHECK(status == 0);
   }
   only_entry(temp.path());
+}
+
+TEST_CASE("a cache beyond its bound loses what was not used for longest, and a read counts as use") {
+  const test::TempDirectory temp;
+  fill(temp.path(), 6, 1000);
+  prune_kernel_cache(temp.path(), {1 << 20, 6});
+  CHECK(letters_in(temp.path()) == "abcdef");
+  REQUIRE(read_cached_kernel(temp.path(), key_of('a')).has_value());
+  CHECK_FALSE(read_cached_kernel(temp.path(), key_of('x')).has_value());
+  prune_kernel_cache(temp.path(), {1 << 20, 4});
+  CHECK(letters_in(temp.path()) == "adef");
+  prune_kernel_cache(temp.path(), {2500, 4});  // an entry is its 1000 bytes and less than 200 more
+  CHECK(letters_in(temp.path()) == "af");
+  REQUIRE(write_cached_kernel(temp.path(), key_of('g'), kernel_of("new"), {1 << 20, 2}).ok());
+  CHECK(letters_in(temp.path()) == "ag");
+  prune_kernel_cache(temp.path(), {0, 0});
+  CHECK(letters_in(temp.path()).empty());
+  prune_kernel_cache(temp.path() / "not there");
+}
+
+TEST_CASE("pruning takes the leavings of killed writers, and nothing that is not the cache's") {
+  const test::TempDirectory temp;
+  const fs::path abandoned = temp.path() / (kKey + ".kernel.tmp.AbCdEf");
+  const fs::path being_written = temp.path() / (kKey + ".kernel.tmp.GhIjKl");
+  const fs::path other = temp.path() / "notes.txt";
+  for (const fs::path& path : {abandoned, being_written, other}) test::spill(path, "x");
+  fs::create_directory(temp.path() / "a.kernel");
+  age(abandoned, std::chrono::hours(2));
+  age(other, std::chrono::hours(2000));
+  prune_kernel_cache(temp.path(), {0, 0});
+  CHECK_FALSE(fs::exists(abandoned));
+  CHECK(fs::exists(being_written));
+  CHECK(fs::exists(other));
+  CHECK(fs::exists(temp.path() / "a.kernel"));
+}
+
+TEST_CASE("processes that fill and prune one cache at once stay within its bound and read whole entries or none") {
+  const test::TempDirectory temp;
+  const KernelCacheLimits limits{1 << 20, 5};
+  pid_t children[4] = {};
+  for (size_t i = 0; i < 4; ++i) {
+    children[i] = fork();
+    REQUIRE(children[i] >= 0);
+    if (children[i] != 0) continue;
+    bool good = true;
+    for (size_t round = 0; round < 60; ++round) {
+      const std::string key = key_of(static_cast<char>('a' + (round * 7 + i * 3) % 13));
+      good = good && write_cached_kernel(temp.path(), key, kernel_of(std::string(5000, 'k')), limits).ok();
+      const auto read = read_cached_kernel(temp.path(), key_of(static_cast<char>('a' + round % 13)));
+      good = good && (!read || read->cubin.size() == 5000);
+    }
+    _exit(good ? 0 : 1);
+  }
+  for (const pid_t child : children) {
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+  }
+  CHECK(letters_in(temp.path()).size() <= 5);
+  CHECK_FALSE(letters_in(temp.path()).empty());
 }
