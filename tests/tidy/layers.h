@@ -21,6 +21,7 @@ inline constexpr Layer kLayers[] = {
     {"model", "engine/model", "base abi", "fmt spdlog json pcre2 utf8proc"},
     {"instructions", "engine/instructions", "base abi", "fmt spdlog"},
     {"schedule", "engine/schedule", "base abi model instructions", "fmt spdlog"},
+    {"explorer", "engine/explorer", "base abi schedule", "fmt"},
     {"validator", "engine/validator", "base abi instructions schedule", "fmt spdlog"},
     {"vm", "engine/vm", "base abi model instructions schedule validator", "fmt spdlog"},
     {"eval", "engine/eval", "base abi ipc model instructions schedule validator vm", "fmt spdlog"},
