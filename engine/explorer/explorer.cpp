@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "explorer/law.h"
 #include "explorer/memory_map.h"
@@ -24,6 +25,19 @@ struct State {
   std::vector<uint32_t> value;  ///< by counter
   std::vector<uint32_t> head;   ///< by queue: place of the task that runs or is next
   std::vector<Event> trace;
+};
+
+/// The next step of the task at the head of a queue.
+struct Step {
+  size_t queue = 0;
+  uint32_t task = kNoTask;
+};
+
+/// A state with more than one way on, and the first of them that has not been taken.
+struct Branch {
+  State state;
+  std::vector<Step> steps;
+  size_t next = 0;
 };
 
 /// What identifies a state.
@@ -61,10 +75,11 @@ struct Explorer::Impl {
   std::vector<uint32_t> producers;   ///< by counter
   std::vector<uint8_t> joined_only;  ///< by counter: nobody goes on before all its producers have finished
   State initial;
-  std::vector<State> open;  ///< states yet to be gone on from
+  std::vector<Branch> open;
   std::unordered_set<Key, KeyHash> known;
 
   void run();
+  void conclude();
   void prepare();
   void check_own_accesses();
   void go_on_from(State state);
@@ -76,16 +91,17 @@ struct Explorer::Impl {
   [[nodiscard]] bool may_start(const State& state, const Task& task) const;
   [[nodiscard]] bool settled(const State& state, uint32_t task) const;
   [[nodiscard]] bool possible(const State& state, uint32_t task) const;
-  void step(State& state, size_t queue, uint32_t task);
-  void start(State& state, size_t queue, uint32_t task);
-  void finish(State& state, size_t queue, uint32_t task);
+  void step(State& state, Step taken);
+  void start(State& state, Step taken);
+  void finish(State& state, Step taken);
 
   void check_read(const State& state, uint32_t task, const Access& access, uint32_t segment);
   void check_write(const State& state, uint32_t task, const Access& access, uint32_t segment);
   [[nodiscard]] uint32_t unseen(const State& state, uint32_t task, TaskSet touching) const;
   [[nodiscard]] uint32_t last_seen_writer(const State& state, uint32_t task, uint32_t segment) const;
 
-  [[nodiscard]] bool over() const { return !options.every_flaw && !result.defects.empty(); }
+  [[nodiscard]] bool too_many() const { return known.size() > options.states_max; }
+  [[nodiscard]] bool over() const { return too_many() || (!options.every_flaw && !result.defects.empty()); }
   void flaw(Flaw kind, std::vector<uint32_t> tasks, const State& state, const Access* access = nullptr,
             uint32_t segment = 0);
 };
@@ -100,20 +116,27 @@ void Explorer::Impl::run() {
   }
   prepare();
   check_own_accesses();
-  bool complete = true;
-  open.push_back(initial);
+  go_on_from(initial);
   while (!open.empty() && !over()) {
-    complete = known.size() <= options.states_max;
-    if (!complete) break;
-    State state = std::move(open.back());
-    open.pop_back();
+    Branch& branch = open.back();
+    if (branch.next == branch.steps.size()) {
+      open.pop_back();
+      continue;
+    }
+    const Step taken = branch.steps[branch.next++];
+    State state = branch.state;
+    step(state, taken);
     go_on_from(std::move(state));
   }
+  conclude();
+}
+
+void Explorer::Impl::conclude() {
   result.states = known.size();
-  result.truth = !result.defects.empty() ? Truth::kUnsafe : complete ? Truth::kSafe : Truth::kUnknown;
+  result.truth = !result.defects.empty() ? Truth::kUnsafe : too_many() ? Truth::kUnknown : Truth::kSafe;
   std::optional<Defect> breach = breach_of_joins(*program);
   if (!breach) return;
-  if (result.truth == Truth::kSafe) result.truth = Truth::kUnlawful;
+  if (result.truth != Truth::kUnsafe) result.truth = Truth::kUnlawful;
   result.defects.push_back(std::move(*breach));
 }
 
@@ -168,7 +191,7 @@ bool Explorer::Impl::run_settled(State& state) {
   for (size_t queue = 0; queue < state.head.size(); ++queue) {
     for (uint32_t task = next_task(state, queue); task != kNoTask && settled(state, task) && !over();
          task = next_task(state, queue)) {
-      step(state, queue, task);
+      step(state, {queue, task});
       moved = true;
     }
   }
@@ -177,10 +200,10 @@ bool Explorer::Impl::run_settled(State& state) {
 
 /// Takes the first possible step and leaves the others for later; false where the run ends or joins one gone through.
 bool Explorer::Impl::branch(State& state) {
-  std::vector<std::pair<size_t, uint32_t>> steps;
+  std::vector<Step> steps;
   for (size_t queue = 0; queue < state.head.size(); ++queue) {
     const uint32_t task = next_task(state, queue);
-    if (task != kNoTask && possible(state, task)) steps.emplace_back(queue, task);
+    if (task != kNoTask && possible(state, task)) steps.push_back({queue, task});
   }
   if (steps.empty()) {
     finish_run(state);
@@ -191,12 +214,9 @@ bool Explorer::Impl::branch(State& state) {
     key.insert(key.end(), state.finished.bits().begin(), state.finished.bits().end());
     key.insert(key.end(), state.seen.bits().begin(), state.seen.bits().end());
     if (!known.insert(std::move(key)).second) return false;
-    for (size_t i = 1; i < steps.size(); ++i) {
-      open.push_back(state);
-      step(open.back(), steps[i].first, steps[i].second);
-    }
+    open.push_back({state, steps, 1});
   }
-  step(state, steps[0].first, steps[0].second);
+  step(state, steps[0]);
   return true;
 }
 
@@ -248,16 +268,17 @@ bool Explorer::Impl::settled(const State& state, uint32_t task) const {
   });
 }
 
-void Explorer::Impl::step(State& state, size_t queue, uint32_t task) {
+void Explorer::Impl::step(State& state, Step taken) {
   ++result.steps;
-  if (contains(state.started.set(0), task)) {
-    finish(state, queue, task);
+  if (contains(state.started.set(0), taken.task)) {
+    finish(state, taken);
   } else {
-    start(state, queue, task);
+    start(state, taken);
   }
 }
 
-void Explorer::Impl::start(State& state, size_t queue, uint32_t task) {
+void Explorer::Impl::start(State& state, Step taken) {
+  const auto [queue, task] = taken;
   if (state.head[queue] > 0) {
     const uint32_t before = program->placement.queues[queue][state.head[queue] - 1].index();
     state.seen.insert(task, before);
@@ -275,7 +296,8 @@ void Explorer::Impl::start(State& state, size_t queue, uint32_t task) {
   state.trace.push_back({TaskId(task), false});
 }
 
-void Explorer::Impl::finish(State& state, size_t queue, uint32_t task) {
+void Explorer::Impl::finish(State& state, Step taken) {
+  const auto [queue, task] = taken;
   const uint32_t counter = program->tasks[task].signal.index();
   ++state.value[counter];
   state.counted.insert(counter, task);

@@ -29,7 +29,7 @@ namespace amk::explorer {
 enum class Truth : uint8_t {
   kSafe,
   kUnsafe,    ///< some interleaving goes wrong, or the form leaves nothing to run
-  kUnlawful,  ///< no interleaving goes wrong, but the IR forbids the program: a wait that is no join
+  kUnlawful,  ///< no interleaving was found to go wrong, but the IR forbids the program: a wait that is no join
   kUnknown,   ///< more states than it was allowed
 };
 [[nodiscard]] const char* truth_name(Truth truth);
