@@ -85,7 +85,7 @@ void Tally::add(const Judgement& judgement) {
   ++programs;
   explored += judgement.explored ? 1 : 0;
   safe += judgement.truth == Truth::kSafe ? 1 : 0;
-  unsafe += judgement.truth == Truth::kUnsafe ? 1 : 0;
+  unsafe += judgement.truth == Truth::kUnsafe || judgement.truth == Truth::kUnlawful ? 1 : 0;
   unlawful += judgement.truth == Truth::kUnlawful ? 1 : 0;
   accepted += judgement.outcome == Outcome::kAccepted ? 1 : 0;
   rejected += judgement.outcome == Outcome::kRejected ? 1 : 0;

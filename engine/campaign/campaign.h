@@ -56,8 +56,8 @@ struct Tally {
   uint64_t programs = 0;
   uint64_t explored = 0;
   uint64_t safe = 0;
-  uint64_t unsafe = 0;    ///< some interleaving goes wrong, or the form leaves nothing to run
-  uint64_t unlawful = 0;  ///< the IR forbids them, and no interleaving was found to go wrong
+  uint64_t unsafe = 0;    ///< all that must be refused
+  uint64_t unlawful = 0;  ///< of them, those that the IR forbids and of which no interleaving was found to go wrong
   uint64_t accepted = 0;
   uint64_t rejected = 0;
   uint64_t unproven = 0;

@@ -57,7 +57,7 @@ std::string report_to_json(const Report& report) {
                {"seed", report.seed},
                {"agrees", report.agrees()},
                {"safe", all.safe},
-               {"unsafe", all.unsafe + all.unlawful},
+               {"unsafe", all.unsafe},
                {"unlawful", all.unlawful},
                {"explored", all.explored},
                {"accepted", all.accepted},
