@@ -29,7 +29,7 @@ struct Edit {
 #include "campaign/mutation.def"
 
 /// Sites of OverCapacity, IllegalKnob and WrongTarget: the ways that edits_form.cpp has of each.
-inline constexpr size_t kExcessCount = 11;
+inline constexpr size_t kExcessCount = 14;
 inline constexpr size_t kIllegalKnobCount = 4;
 inline constexpr size_t kWrongTargetCount = 2;
 

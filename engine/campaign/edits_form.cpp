@@ -58,10 +58,32 @@ void no_room_for_inputs(Program& program) {
   sum_up(program.launch);
 }
 void another_version(Program& program) { program.ir_version += 1; }
+void more_tokens_than_positions(Program& program) {
+  program.config.tokens_per_launch = program.launch.tokens_per_launch = program.meta.context + 1;
+}
+void multipliers_of_a_later_target(Program& program) {
+  program.target = "t4";
+  program.launch.products = abi::Products::kTensorCores;
+}
+void copies_of_a_later_target(Program& program) {
+  program.target = "a100";
+  program.launch.stream_backend = abi::StreamBackend::kBulk;
+}
 
-constexpr std::array<void (*)(Program&), kExcessCount> kExcesses = {
-    another_sum,     a_broken_warp,    too_many_threads,  too_many_copies,    no_copies,      another_token,
-    too_many_stages, too_large_a_ring, too_small_a_stage, no_room_for_inputs, another_version};
+constexpr std::array<void (*)(Program&), kExcessCount> kExcesses = {another_sum,
+                                                                    a_broken_warp,
+                                                                    too_many_threads,
+                                                                    too_many_copies,
+                                                                    no_copies,
+                                                                    another_token,
+                                                                    too_many_stages,
+                                                                    too_large_a_ring,
+                                                                    too_small_a_stage,
+                                                                    no_room_for_inputs,
+                                                                    another_version,
+                                                                    more_tokens_than_positions,
+                                                                    multipliers_of_a_later_target,
+                                                                    copies_of_a_later_target};
 
 // A knob below its range, or between its steps.
 void a_short_ring(ScheduleConfig& config) { config.pipelining_depth = 1; }
@@ -142,6 +164,18 @@ Known apply_WrongShape(const Edit& edit) {
   } else {
     shape.extent[edit.below(shape.rank)] = 0;
   }
+  return Known::kExplored;
+}
+
+Known apply_WrongContext(const Edit& edit) {
+  edit.program.meta.context += 1;
+  return Known::kExplored;
+}
+
+Known apply_OpenOutput(const Edit& edit) {
+  abi::Shape shape;
+  shape.rank = 1;
+  edit.program.buffers.push_back({"open", abi::BufferKind::kOutput, shape, schedule::Space::kGlobal, ""});
   return Known::kExplored;
 }
 

@@ -95,6 +95,11 @@ Known apply_MovedPage(const Edit& edit) {
   return Known::kExplored;
 }
 
+Known apply_PageOutside(const Edit& edit) {
+  edit.page().offset = edit.program.scratch_bytes - (edit.coin() ? edit.page().size - kPageAlignment : 0);
+  return Known::kExplored;
+}
+
 Known apply_ShrunkPage(const Edit& edit) {
   edit.page().size -= kPageAlignment;
   return Known::kExplored;

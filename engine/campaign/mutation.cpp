@@ -75,6 +75,9 @@ std::vector<Site> sites(const Program& program, SiteKind kind) {
     case SiteKind::kBuffers:
       add_rows(program.buffers.size(), out);
       return out;
+    case SiteKind::kOnce:
+      add_rows(1, out);
+      return out;
     case SiteKind::kExcesses:
       add_rows(kExcessCount, out);
       return out;

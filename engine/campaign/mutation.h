@@ -32,6 +32,7 @@ enum class SiteKind : uint8_t {
   kBuffers,
   kExcesses,  ///< way of asking for more than there may be
   kKnobs,     ///< knob
+  kOnce,      ///< one site
   kTargets,   ///< way of having a wrong one
 };
 
