@@ -28,8 +28,9 @@ struct Edit {
 #define AMK_MUTATION(Name, text, sites, known, doc) Known apply_##Name(const Edit& edit);
 #include "campaign/mutation.def"
 
-/// Sites of OverCapacity, IllegalKnob and WrongTarget: the ways that edits_form.cpp has of each.
-inline constexpr size_t kExcessCount = 14;
+/// Sites of OverCapacity, LaterUnit, IllegalKnob and WrongTarget: the ways that edits_form.cpp has of each.
+inline constexpr size_t kExcessCount = 12;
+inline constexpr size_t kLaterUnitCount = 2;
 inline constexpr size_t kIllegalKnobCount = 4;
 inline constexpr size_t kWrongTargetCount = 2;
 

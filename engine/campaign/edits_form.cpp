@@ -61,29 +61,24 @@ void another_version(Program& program) { program.ir_version += 1; }
 void more_tokens_than_positions(Program& program) {
   program.config.tokens_per_launch = program.launch.tokens_per_launch = program.meta.context + 1;
 }
-void multipliers_of_a_later_target(Program& program) {
+
+constexpr std::array<void (*)(Program&), kExcessCount> kExcesses = {
+    another_sum,       a_broken_warp,      too_many_threads, too_many_copies,
+    no_copies,         another_token,      too_many_stages,  too_large_a_ring,
+    too_small_a_stage, no_room_for_inputs, another_version,  more_tokens_than_positions};
+
+// A unit that the target has not; a target that has it is exchanged for one that has not.
+void later_multipliers(Program& program) {
   program.target = "t4";
   program.launch.products = abi::Products::kTensorCores;
 }
-void copies_of_a_later_target(Program& program) {
-  program.target = "a100";
+void later_copies(Program& program) {
+  if (program.target == "h100" || program.target == "h200") program.target = "a100";
+  if (program.target == "b200" || program.target == "rtx5090") program.target = "l40s";
   program.launch.stream_backend = abi::StreamBackend::kBulk;
 }
 
-constexpr std::array<void (*)(Program&), kExcessCount> kExcesses = {another_sum,
-                                                                    a_broken_warp,
-                                                                    too_many_threads,
-                                                                    too_many_copies,
-                                                                    no_copies,
-                                                                    another_token,
-                                                                    too_many_stages,
-                                                                    too_large_a_ring,
-                                                                    too_small_a_stage,
-                                                                    no_room_for_inputs,
-                                                                    another_version,
-                                                                    more_tokens_than_positions,
-                                                                    multipliers_of_a_later_target,
-                                                                    copies_of_a_later_target};
+constexpr std::array<void (*)(Program&), kLaterUnitCount> kLaterUnits = {later_multipliers, later_copies};
 
 // A knob below its range, or between its steps.
 void a_short_ring(ScheduleConfig& config) { config.pipelining_depth = 1; }
@@ -181,6 +176,11 @@ Known apply_OpenOutput(const Edit& edit) {
 
 Known apply_OverCapacity(const Edit& edit) {
   kExcesses[edit.site.first](edit.program);
+  return Known::kForbidden;
+}
+
+Known apply_LaterUnit(const Edit& edit) {
+  kLaterUnits[edit.site.first](edit.program);
   return Known::kForbidden;
 }
 

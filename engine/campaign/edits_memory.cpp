@@ -52,6 +52,7 @@ Known apply_MovedRange(const Edit& edit) {
 
 Known apply_MissingRange(const Edit& edit) {
   edit.task().ranges.erase(edit.task().ranges.begin() + edit.site.second);
+  refresh_lives(edit.program);  // so that no page tells
   return Known::kForbidden;
 }
 

@@ -81,6 +81,9 @@ std::vector<Site> sites(const Program& program, SiteKind kind) {
     case SiteKind::kExcesses:
       add_rows(kExcessCount, out);
       return out;
+    case SiteKind::kUnits:
+      add_rows(kLaterUnitCount, out);
+      return out;
     case SiteKind::kKnobs:
       add_rows(kIllegalKnobCount, out);
       return out;

@@ -31,6 +31,7 @@ enum class SiteKind : uint8_t {
   kPagePlaces,  ///< page, multiple of its alignment in the scratch memory at which it could lie
   kBuffers,
   kExcesses,  ///< way of asking for more than there may be
+  kUnits,     ///< unit that only later targets have
   kKnobs,     ///< knob
   kOnce,      ///< one site
   kTargets,   ///< way of having a wrong one
