@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <memory>
@@ -65,8 +66,8 @@ void add_text(CLI::App& app, const std::string& name, std::optional<std::string>
 
 // ---- options that verbs share ---------------------------------------------------------------------------------------
 
-void add_source(CLI::App& app, const std::string& name, std::string& value, const std::string& doc) {
-  app.add_option(name, value, doc)->type_name("")->required();
+CLI::Option* add_source(CLI::App& app, const std::string& name, std::string& value, const std::string& doc) {
+  return app.add_option(name, value, doc)->type_name("")->required();
 }
 
 void add_schedule(CLI::App& app, ScheduleOptions& options) {
@@ -172,10 +173,38 @@ Action declare_generate(CLI::App& app) {
   return [options](Output& output) { return generate(*options, output); };
 }
 
+/// Options of this group stand in for the positional argument.
+constexpr const char* kInsteadOfSource = "Measuring the validator itself";
+
+void add_campaign(CLI::App& app, ValidateOptions& options) {
+  CLI::Option* campaign = app.add_flag("--campaign", options.campaign,
+                                       "judge programs drawn from a seed, and compare with what is known of each")
+                              ->group(kInsteadOfSource);
+  app.add_option("--count", options.count, "programs to draw (default 7160)")
+      ->check(integer(1, UINT32_MAX))
+      ->type_name("N")
+      ->needs(campaign)
+      ->group(kInsteadOfSource);
+  app.add_option("--seed", options.seed, "seed of the campaign (default 1)")
+      ->check(integer(0, UINT64_MAX))
+      ->type_name("N")
+      ->needs(campaign)
+      ->group(kInsteadOfSource);
+  app.add_option_function<uint64_t>(
+         "--replay", [&options](const uint64_t& given) { options.replay = given; },
+         "one program of a campaign, by its own seed: the program, and both findings about it")
+      ->check(integer(0, (uint64_t{1} << 53) - 1))
+      ->type_name("SEED")
+      ->excludes(campaign)
+      ->group(kInsteadOfSource);
+}
+
 Action declare_validate(CLI::App& app) {
   auto options = std::make_shared<ValidateOptions>();
-  add_source(app, "FILE|BUNDLE|MODEL", options->source, "a program's JSON, a bundle, or a model to lower");
+  add_source(app, "FILE|BUNDLE|MODEL", options->source, "a program's JSON, a bundle, or a model to lower")
+      ->required(false);
   add_schedule(app, options->schedule);
+  add_campaign(app, *options);
   return [options](Output& output) { return validate(*options, output); };
 }
 
@@ -329,9 +358,22 @@ Status check_extras(const CLI::App& app, const std::string& verb) {
                fmt::format("{} --help shows what it takes", verb)};
 }
 
+/// Whether an option was given that stands in for the positional argument.
+bool has_stand_in(const CLI::App& app) {
+  return std::ranges::any_of(app.get_options(), [](const CLI::Option* option) {
+    return option->get_group() == kInsteadOfSource && option->count() > 0;
+  });
+}
+
 Status check_positional(const CLI::App& app, const std::string& verb) {
+  const bool needed = !has_stand_in(app);
   for (const CLI::Option* option : app.get_options()) {
-    if (!option->get_positional() || option->count() > 0) continue;
+    if (!option->get_positional() || (option->count() > 0) == needed) continue;
+    if (!needed) {
+      return Error{ErrorCode::kUsage,
+                   fmt::format("expected no {} beside --campaign or --replay, found one", option->get_name(true)), verb,
+                   "leave it out"};
+    }
     return Error{ErrorCode::kUsage, fmt::format("expected {}, found nothing", option->get_name(true)), verb,
                  fmt::format("{} --help has an example; built-in models: {}", verb, join(model::builtin_models()))};
   }

@@ -69,8 +69,12 @@ struct GenerateOptions {
 };
 
 struct ValidateOptions {
-  std::string source;  ///< a program's JSON, a bundle or a model
+  std::string source;  ///< a program's JSON, a bundle or a model; empty with `campaign` or `replay`
   ScheduleOptions schedule;
+  bool campaign = false;           ///< --campaign: the validator is measured, on programs drawn from `seed`
+  uint64_t count = 7160;           ///< --count
+  uint64_t seed = 1;               ///< --seed
+  std::optional<uint64_t> replay;  ///< --replay: one program of a campaign, by its own seed
 };
 
 struct ProposeOptions {

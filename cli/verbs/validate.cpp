@@ -10,6 +10,7 @@
 namespace amk::cli {
 
 Result<Exit> validate(const ValidateOptions& options, Output& output) {
+  if (options.campaign || options.replay) return campaign(options, output);
   std::vector<std::string> notes;
   Progress progress(output);
   progress.step("reading the program");

@@ -13,6 +13,8 @@ Result<Exit> compile(const CompileOptions& options, Output& output);
 Result<Exit> eval(const EvalOptions& options, Output& output);
 Result<Exit> generate(const GenerateOptions& options, Output& output);
 Result<Exit> validate(const ValidateOptions& options, Output& output);
+/// --campaign and --replay of validate: the validator is what is judged.
+Result<Exit> campaign(const ValidateOptions& options, Output& output);
 Result<Exit> propose(const ProposeOptions& options, Output& output);
 Result<Exit> bench(const BenchOptions& options, Output& output);
 Result<Exit> trace(const TraceOptions& options, Output& output);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace amk::schedule {
 
@@ -15,10 +16,16 @@ std::string ModelGraph::head_tensor() const {
 }
 
 ModelGraph build_graph(const model::Checkpoint& checkpoint) {
+  return build_graph(checkpoint.name(), checkpoint.config(),
+                     [&](const model::TensorSpec& spec) { return checkpoint.dtype_of(spec.name); });
+}
+
+ModelGraph build_graph(std::string name, const model::ModelConfig& config,
+                       const std::function<abi::Dtype(const model::TensorSpec&)>& dtype_of) {
   using enum abi::GraphOp;
   ModelGraph graph;
-  graph.name = checkpoint.name();
-  graph.config = checkpoint.config();
+  graph.name = std::move(name);
+  graph.config = config;
   graph.nodes.push_back({kEmbed, 0});
   for (uint32_t layer = 0; layer < graph.config.layer_count; ++layer) {
     for (const abi::GraphOp op : {kRmsNorm, kQkv, kRope, kKvAppend, kAttention, kCombine, kO, kResidual,  //
@@ -30,7 +37,7 @@ ModelGraph build_graph(const model::Checkpoint& checkpoint) {
 
   for (const model::TensorSpec& spec : model::expected_tensors(graph.config)) {
     abi::Shape shape;
-    shape.dtype = checkpoint.dtype_of(spec.name);
+    shape.dtype = dtype_of(spec);
     shape.rank = static_cast<uint32_t>(spec.shape.size());
     std::copy(spec.shape.begin(), spec.shape.end(), shape.extent);
     graph.weights.emplace(spec.name, shape);

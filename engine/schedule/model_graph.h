@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -37,5 +38,9 @@ struct ModelGraph {
 };
 
 ModelGraph build_graph(const model::Checkpoint& checkpoint);
+
+/// The same of a model that has a shape but no values: `dtype_of` says how a tensor would be stored.
+ModelGraph build_graph(std::string name, const model::ModelConfig& config,
+                       const std::function<abi::Dtype(const model::TensorSpec&)>& dtype_of);
 
 }  // namespace amk::schedule
