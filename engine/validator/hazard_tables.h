@@ -54,6 +54,7 @@ struct Cover {
 };
 
 struct HazardTables {
+  std::vector<uint8_t> doubtful;      ///< by buffer: a task that was refused names it
   std::vector<uint64_t> base;         ///< by buffer: its place on the address line
   std::vector<Touch> touches;         ///< by task, then by range
   std::vector<uint32_t> first_touch;  ///< by task, and one past the end

@@ -42,6 +42,7 @@ class HazardCheck {
 
   /// False when it was given up: the program is beyond the limits above.
   bool run() {
+    if (!find_doubtful()) return true;  // rejected already, and nothing more can be said
     lay_out();
     if (!collect_touches()) return false;
     make_records();
@@ -55,11 +56,29 @@ class HazardCheck {
  private:
   // ---- the address line ----
 
+  /// Marks the buffers of tasks that were refused: what becomes of their bytes is not known, and would only be reported
+  /// again at each reader. False when a task may touch anything, because an operand is missing or does not exist.
+  bool find_doubtful() {
+    tables_.doubtful.assign(program_.buffers.size(), 0);
+    for (uint32_t id = 0; id < program_.tasks.size(); ++id) {
+      if (work_.task_sound[id] != 0) continue;
+      const Task& task = program_.tasks[id];
+      const bool known = static_cast<uint32_t>(task.opcode) < abi::kOpcodeCount &&
+                         task.operands.size() == abi::operand_count(task.opcode);
+      if (!known) return false;
+      for (const BufferId operand : task.operands) {
+        if (operand.index() >= program_.buffers.size()) return false;
+        tables_.doubtful[operand.index()] = 1;
+      }
+    }
+    return true;
+  }
+
   void lay_out() {
     tables_.base.assign(program_.buffers.size(), kNoAddress);
     uint64_t next = program_.scratch_bytes;
     for (uint32_t i = 0; i < program_.buffers.size(); ++i) {
-      if (work_.buffer_sound[i] == 0) continue;
+      if (work_.buffer_sound[i] == 0 || tables_.doubtful[i] != 0) continue;
       const abi::BufferKind kind = program_.buffers[i].kind;
       if (kind == abi::BufferKind::kActivation) {
         tables_.base[i] = work_.page_offset[i];

@@ -52,6 +52,16 @@ std::optional<uint64_t> sound_size(const abi::Shape& shape) {
   return size && *size <= kBufferBytesMax ? size : std::nullopt;
 }
 
+const char* space_name(schedule::Space space) {
+  switch (space) {
+    case schedule::Space::kGlobal:
+      return "global";
+    case schedule::Space::kScratch:
+      return "scratch";
+  }
+  return "a space that does not exist";
+}
+
 void check_buffer(Context& context, uint32_t index) {
   const schedule::Buffer& buffer = context.program.buffers[index];
   Workspace& work = context.work;
@@ -79,11 +89,12 @@ void check_buffer(Context& context, uint32_t index) {
         fmt::format("expected rank 1 to 4, positive extents and at most {} bytes, found rank {}, [{}, {}, {}, {}]",
                     kBufferBytesMax, buffer.shape.rank, extent[0], extent[1], extent[2], extent[3]));
   }
-  const bool scratch = buffer.kind == abi::BufferKind::kActivation;
-  if (scratch != (buffer.space == schedule::Space::kScratch)) {
+  const schedule::Space expected_space =
+      buffer.kind == abi::BufferKind::kActivation ? schedule::Space::kScratch : schedule::Space::kGlobal;
+  if (buffer.space != expected_space) {
     context.report(Rule::kBufferSpace, {}, id, 0, 0,
                    fmt::format("expected a buffer of kind {} in {} memory, found it in {}", abi::kBufferKindNames[kind],
-                               scratch ? "scratch" : "global", scratch ? "global" : "scratch"));
+                               space_name(expected_space), space_name(buffer.space)));
     work.buffer_sound[index] = 0;
   }
   if (buffer.kind != abi::BufferKind::kKvCache || !size) return;

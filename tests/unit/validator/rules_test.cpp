@@ -445,6 +445,9 @@ TEST_CASE("values outside their tables are refused, not looked up") {
   Diamond space;
   space.program.buffers[space.c.index()].space = static_cast<schedule::Space>(200);
   CHECK(broken_rules(space.program).contains(Rule::kBufferSpace));
+  Diamond table_space;  // not scratch memory, and still no space that there is
+  table_space.program.buffers[1].space = static_cast<schedule::Space>(200);
+  CHECK(broken_rules(table_space.program) == std::set<Rule>{Rule::kBufferSpace});
   Diamond opcode;
   opcode.task(opcode.sum).opcode = static_cast<abi::Opcode>(200);
   CHECK(broken_rules(opcode.program).contains(Rule::kReference));
