@@ -275,12 +275,11 @@ class HazardCheck {
     const uint32_t end = segment_at(touch.end);
     for (uint32_t s = segment_at(touch.begin); s < end; ++s) {
       Segment& segment = tables_.segments[s];
-      if (segment.writer == kNone) {
-        conflict = blame_early_reads(touch, segment, now, conflict);
-      } else if (conflict == kNone && !done(segment.writer, now)) {
+      if (conflict == kNone && segment.writer != kNone && !done(segment.writer, now)) {
         conflict = segment.writer;
         report_pair(touch, conflict, segment_begin(touch, s), segment_end(touch, s), true);
       }
+      if (segment.early_read != kNone) conflict = blame_early_reads(touch, segment, now, conflict);
       const uint32_t end_cover = tables_.segments[s + 1].first_cover;
       steps_ += 1 + end_cover - segment.first_cover;
       for (uint32_t i = segment.first_cover; i < end_cover; ++i) {
@@ -298,16 +297,19 @@ class HazardCheck {
     }
   }
 
-  /// Reads reported as of unwritten bytes were in truth racing with this first write, where nothing orders it after
-  /// them. Returns the task that this write is now known to be in conflict with.
+  /// Reads reported as of unwritten bytes, or of another activation's, were in truth racing with this write of theirs,
+  /// where nothing orders it after them. Returns the task that this write is now known to be in conflict with.
   uint32_t blame_early_reads(const Touch& touch, const Segment& segment, const uint32_t* now, uint32_t conflict) {
     for (uint32_t i = segment.early_read; i != kNone; i = tables_.early_reads[i].next) {
-      const EarlyRead& early = tables_.early_reads[i];
-      if (early.task == touch.task || done(early.task, now)) continue;
+      ++steps_;
+      EarlyRead& early = tables_.early_reads[i];
+      if (early.finding == kNone || early.task == touch.task || done(early.task, now)) continue;
+      if (segment.writer != kNone && early.buffer != touch.buffer) continue;
       Finding& finding = context_.findings[early.finding];
       finding.rule = Rule::kReadWrite;
       finding.tasks = {TaskId(early.task), TaskId(touch.task)};
       finding.message = race_words(early.task, touch.task);
+      early.finding = kNone;
       conflict = early.task;
     }
     return conflict;
@@ -332,12 +334,8 @@ class HazardCheck {
       const uint64_t begin = segment_begin(touch, s);
       const uint64_t end = segment_end(touch, s);
       if (segment.writer == kNone) {
-        tables_.early_reads.push_back(
-            {touch.task, static_cast<uint32_t>(context_.findings.size()), segment.early_read});
-        segment.early_read = static_cast<uint32_t>(tables_.early_reads.size() - 1);
-        context_.report(
-            Rule::kUnwritten, {TaskId(touch.task)}, BufferId(buffer), begin, end,
-            "expected an earlier task of this pass to write these bytes, found none that is ordered before");
+        report_early(touch, segment, Rule::kUnwritten, {TaskId(touch.task)}, begin, end,
+                     "expected an earlier task of this pass to write these bytes, found none that is ordered before");
         return;
       }
       if (!done(segment.writer, now)) {
@@ -345,12 +343,44 @@ class HazardCheck {
         return;
       }
       if (segment.buffer != buffer) {
-        context_.report(Rule::kStale, {TaskId(touch.task), TaskId(segment.writer)}, BufferId(buffer), begin, end,
-                        fmt::format("expected bytes last written as '{}', found them overwritten as '{}'",
-                                    program_.buffers[buffer].name, program_.buffers[segment.buffer].name));
+        explain_other_buffer(touch, segment, begin, end);
         return;
       }
     }
+  }
+
+  /// The bytes were last written as part of another activation: by a page that is shared too early, or because no task
+  /// writes them as part of this one.
+  void explain_other_buffer(const Touch& touch, Segment& segment, uint64_t begin, uint64_t end) {
+    const std::string& name = program_.buffers[touch.buffer].name;
+    const std::string& other = program_.buffers[segment.buffer].name;
+    const bool overwritten = is_written(touch.buffer, begin, end);
+    report_early(touch, segment, overwritten ? Rule::kStale : Rule::kUnwritten,
+                 {TaskId(touch.task), TaskId(segment.writer)}, begin, end,
+                 overwritten
+                     ? fmt::format("expected bytes last written as '{}', found them overwritten as '{}'", name, other)
+                     : fmt::format("expected a task that writes these bytes of '{}', found none: they hold what was "
+                                   "written there as '{}'",
+                                   name, other));
+  }
+
+  /// Whether any task writes bytes [begin, end) of a buffer, be it before or after.
+  [[nodiscard]] bool is_written(uint32_t buffer, uint64_t begin, uint64_t end) {
+    steps_ += tables_.touches.size();
+    begin += tables_.base[buffer];
+    end += tables_.base[buffer];
+    return std::ranges::any_of(tables_.touches, [&](const Touch& touch) {
+      return touch.is_write && touch.buffer == buffer && touch.begin < end && begin < touch.end;
+    });
+  }
+
+  /// Reports a read that came too early, and remembers it: a later write may show that the two race.
+  void report_early(const Touch& touch, Segment& segment, Rule rule, std::vector<TaskId> tasks, uint64_t begin,
+                    uint64_t end, std::string message) {
+    tables_.early_reads.push_back(
+        {touch.task, touch.buffer, static_cast<uint32_t>(context_.findings.size()), segment.early_read});
+    segment.early_read = static_cast<uint32_t>(tables_.early_reads.size() - 1);
+    context_.report(rule, std::move(tasks), BufferId(touch.buffer), begin, end, std::move(message));
   }
 
   /// A reader of the record that a task with clock `now` may overtake.
