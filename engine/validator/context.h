@@ -53,6 +53,7 @@ struct Context {
   const schedule::Program& program;
   std::vector<Finding>& findings;
   Workspace& work;
+  const TestHooks& hooks;
 
   void report(abi::Rule rule, std::vector<TaskId> tasks, std::string message) {
     findings.push_back({rule, std::move(tasks), {}, 0, 0, std::move(message)});

@@ -63,10 +63,17 @@ struct Validation {
 /// Takes the program over, so that what was validated cannot change before it runs.
 [[nodiscard]] Validation validate(schedule::Program program);
 
+/// What tests change about the rules, to show what each is good for. Only validate() makes a ValidatedProgram, and it
+/// has none of this.
+struct TestHooks {
+  std::optional<abi::Rule> switched_off = std::nullopt;  ///< findings of this rule are dropped
+  uint32_t instruction_arch_min = 0;                     ///< every instruction asks for at least this architecture
+};
+
 /// Checks programs one after another without allocating anew for each: for campaigns of millions.
 class Validator {
  public:
-  Validator();
+  explicit Validator(const TestHooks& hooks = {});
   ~Validator();
   Validator(Validator&&) noexcept;
   Validator& operator=(Validator&&) noexcept;

@@ -23,7 +23,8 @@ class TaskCheck {
     architecture();
     operands();
     for (const abi::Range& range : task_.ranges) bounds(range);
-    if (operands_fit_) agreement();
+    // A range outside its buffer is no range of the contract either: one finding is enough.
+    if (operands_fit_ && sound_) agreement();
     return sound_;
   }
 
@@ -74,8 +75,9 @@ class TaskCheck {
 
   void architecture() {
     const abi::TargetInfo* target = context_.work.target;
-    if (target == nullptr || target->sm >= abi::info(task_.opcode).min_arch) return;
-    fail(Rule::kArch, fmt::format("expected sm_{} or later for {}, found {} (sm_{})", abi::info(task_.opcode).min_arch,
+    const uint32_t min_arch = std::max(abi::info(task_.opcode).min_arch, context_.hooks.instruction_arch_min);
+    if (target == nullptr || target->sm >= min_arch) return;
+    fail(Rule::kArch, fmt::format("expected sm_{} or later for {}, found {} (sm_{})", min_arch,
                                   abi::info(task_.opcode).name, target->name, target->sm));
   }
 
