@@ -55,12 +55,13 @@ struct Context {
   Workspace& work;
   const TestHooks& hooks;
 
-  void report(abi::Rule rule, std::vector<TaskId> tasks, std::string message) {
-    findings.push_back({rule, std::move(tasks), {}, 0, 0, std::move(message)});
+  /// The finding, for what would mend it; valid until the next one.
+  Finding& report(abi::Rule rule, std::vector<TaskId> tasks, std::string message) {
+    return report(rule, std::move(tasks), {}, 0, 0, std::move(message));
   }
-  void report(abi::Rule rule, std::vector<TaskId> tasks, BufferId buffer, uint64_t begin, uint64_t end,
-              std::string message) {
-    findings.push_back({rule, std::move(tasks), buffer, begin, end, std::move(message)});
+  Finding& report(abi::Rule rule, std::vector<TaskId> tasks, BufferId buffer, uint64_t begin, uint64_t end,
+                  std::string message) {
+    return findings.emplace_back(Finding{rule, std::move(tasks), buffer, begin, end, std::move(message), {}});
   }
 };
 

@@ -308,7 +308,7 @@ class HazardCheck {
       Finding& finding = context_.findings[early.finding];
       finding.rule = Rule::kReadWrite;
       finding.tasks = {TaskId(early.task), TaskId(touch.task)};
-      finding.message = race_words(early.task, touch.task);
+      describe_race(finding, {early.task, false, early.buffer}, {touch.task, true, touch.buffer});
       early.finding = kNone;
       conflict = early.task;
     }
@@ -334,8 +334,12 @@ class HazardCheck {
       const uint64_t begin = segment_begin(touch, s);
       const uint64_t end = segment_end(touch, s);
       if (segment.writer == kNone) {
+        const uint32_t writer = some_writer(buffer, begin, end);
         report_early(touch, segment, Rule::kUnwritten, {TaskId(touch.task)}, begin, end,
-                     "expected an earlier task of this pass to write these bytes, found none that is ordered before");
+                     writer == kNone ? "expected a task that writes these bytes, found none that does"
+                                     : fmt::format("expected an earlier task to write these bytes, found only task {} "
+                                                   "'{}', which comes after the read",
+                                                   writer, program_.tasks[writer].label));
         return;
       }
       if (!done(segment.writer, now)) {
@@ -354,7 +358,7 @@ class HazardCheck {
   void explain_other_buffer(const Touch& touch, Segment& segment, uint64_t begin, uint64_t end) {
     const std::string& name = program_.buffers[touch.buffer].name;
     const std::string& other = program_.buffers[segment.buffer].name;
-    const bool overwritten = is_written(touch.buffer, begin, end);
+    const bool overwritten = some_writer(touch.buffer, begin, end) != kNone;
     report_early(touch, segment, overwritten ? Rule::kStale : Rule::kUnwritten,
                  {TaskId(touch.task), TaskId(segment.writer)}, begin, end,
                  overwritten
@@ -364,14 +368,15 @@ class HazardCheck {
                                    name, other));
   }
 
-  /// Whether any task writes bytes [begin, end) of a buffer, be it before or after.
-  [[nodiscard]] bool is_written(uint32_t buffer, uint64_t begin, uint64_t end) {
+  /// A task that writes some of the bytes [begin, end) of a buffer, be it before or after; kNone where there is none.
+  [[nodiscard]] uint32_t some_writer(uint32_t buffer, uint64_t begin, uint64_t end) {
     steps_ += tables_.touches.size();
     begin += tables_.base[buffer];
     end += tables_.base[buffer];
-    return std::ranges::any_of(tables_.touches, [&](const Touch& touch) {
+    const auto at = std::ranges::find_if(tables_.touches, [&](const Touch& touch) {
       return touch.is_write && touch.buffer == buffer && touch.begin < end && begin < touch.end;
     });
+    return at == tables_.touches.end() ? kNone : at->task;
   }
 
   /// Reports a read that came too early, and remembers it: a later write may show that the two race.
@@ -394,21 +399,58 @@ class HazardCheck {
 
   void report_pair(const Touch& touch, uint32_t other, uint64_t begin, uint64_t end, bool both_write) {
     const BufferId buffer(touch.buffer);
+    const bool other_writes = both_write || !touch.is_write;
+    const uint32_t named = buffer_of(other, other_writes, begin + tables_.base[touch.buffer]);
+    const std::string &name = program_.buffers[touch.buffer].name, &other_name = program_.buffers[named].name;
     if (other == touch.task) {
-      context_.report(
+      Finding& finding = context_.report(
           Rule::kSelfOverlap, {TaskId(touch.task)}, buffer, begin, end,
-          "expected a task's writes apart from its own reads and other writes, found them on the same bytes");
+          fmt::format(
+              "expected a task's writes apart from its own reads and other writes, found '{}' written over '{}', "
+              "which the task {} too",
+              name, other_name, other_writes ? "writes" : "reads"));
+      if (named != touch.buffer) finding.mend = fmt::format("give '{}' and '{}' different pages", name, other_name);
       return;
     }
-    context_.report(both_write ? Rule::kWriteWrite : Rule::kReadWrite, {TaskId(touch.task), TaskId(other)}, buffer,
-                    begin, end, race_words(touch.task, other));
+    Finding& finding = context_.report(both_write ? Rule::kWriteWrite : Rule::kReadWrite,
+                                       {TaskId(touch.task), TaskId(other)}, buffer, begin, end, "");
+    describe_race(finding, {touch.task, touch.is_write, touch.buffer}, {other, other_writes, named});
   }
 
-  [[nodiscard]] std::string race_words(uint32_t task, uint32_t other) const {
-    return fmt::format(
-        "expected one of the two tasks ordered before the other, found no counter edge and no queue order between "
-        "SM {} and SM {}",
-        work_.sm_of[task], work_.sm_of[other]);
+  /// The buffer by which a task reads or writes at an address.
+  [[nodiscard]] uint32_t buffer_of(uint32_t task, bool is_write, uint64_t address) const {
+    for (uint32_t i = tables_.first_touch[task]; i < tables_.first_touch[task + 1]; ++i) {
+      const Touch& touch = tables_.touches[i];
+      if (touch.is_write == is_write && touch.begin <= address && address < touch.end) return touch.buffer;
+    }
+    return tables_.touches[tables_.first_touch[task]].buffer;
+  }
+
+  /// One side of a race.
+  struct Side {
+    uint32_t task = 0;
+    bool is_write = false;
+    uint32_t buffer = 0;
+  };
+
+  /// Says who does what to the bytes, that nothing orders it, and which wait would. A reader of what the other writes
+  /// should wait; otherwise `first`, which the walk came to later, so that no cycle can follow from it.
+  void describe_race(Finding& finding, const Side& first, const Side& second) const {
+    const auto does = [&](const Side& side) {
+      return fmt::format("task {} on SM {} {} '{}'", side.task, work_.sm_of[side.task],
+                         side.is_write ? "writes" : "reads", program_.buffers[side.buffer].name);
+    };
+    finding.message =
+        fmt::format("expected one ordered before the other, found no counter edge and no queue order: {}, {}",
+                    does(first), does(second));
+    const bool second_waits = first.buffer == second.buffer && first.is_write && !second.is_write;
+    const uint32_t waiter = second_waits ? second.task : first.task,
+                   done_first = second_waits ? first.task : second.task;
+    const uint32_t counter = program_.tasks[done_first].signal.index();
+    finding.mend =
+        fmt::format("let task {} wait for counter {} to reach {}, which task {} increments, or put both in one queue",
+                    waiter, counter, work_.producers[counter], done_first);
+    if (first.buffer != second.buffer) finding.mend += ", or give the two buffers different pages";
   }
 
   // ---- the end of the pass ----

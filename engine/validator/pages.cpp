@@ -53,12 +53,17 @@ void check_life(Context& context, const Page& page, const Uses& uses) {
   const uint32_t last = uses.last[page.buffer.index()];
   if (page.first.index() == first && page.last.index() == last) return;
   if (first == UINT32_MAX) {
-    context.report(Rule::kPageLive, {}, page.buffer, 0, 0, "expected an activation that some task uses, found none");
+    context
+        .report(Rule::kPageLive, {}, page.buffer, 0, 0,
+                "expected an activation that some task uses, found none that does")
+        .mend = "remove the buffer and its page";
     return;
   }
-  context.report(Rule::kPageLive, {TaskId(first), TaskId(last)}, page.buffer, 0, 0,
-                 fmt::format("expected it alive from task {} to {}, found from {} to {}", first, last,
-                             static_cast<int32_t>(page.first.index()), static_cast<int32_t>(page.last.index())));
+  context
+      .report(Rule::kPageLive, {TaskId(first), TaskId(last)}, page.buffer, 0, 0,
+              fmt::format("expected it alive from task {} to {}, found from {} to {}", first, last,
+                          static_cast<int32_t>(page.first.index()), static_cast<int32_t>(page.last.index())))
+      .mend = fmt::format("set first to {} and last to {}", first, last);
 }
 
 }  // namespace
@@ -90,9 +95,11 @@ void check_pages(Context& context) {
     const uint32_t expected = program.buffers[i].kind == abi::BufferKind::kActivation ? 1 : 0;
     if (pages_of[i] == expected) continue;
     work.page_offset[i] = kNoPage;
-    context.report(Rule::kPageMissing, {}, BufferId(i), 0, 0,
-                   fmt::format("expected {} for a buffer of kind {}, found {}", expected == 1 ? "one page" : "no page",
-                               abi::kBufferKindNames[static_cast<size_t>(program.buffers[i].kind)], pages_of[i]));
+    context
+        .report(Rule::kPageMissing, {}, BufferId(i), 0, 0,
+                fmt::format("expected {} for a buffer of kind {}, found {}", expected == 1 ? "one page" : "no page",
+                            abi::kBufferKindNames[static_cast<size_t>(program.buffers[i].kind)], pages_of[i]))
+        .mend = pages_of[i] > expected ? "take the surplus page away" : "give it a page";
   }
 }
 

@@ -26,6 +26,12 @@ void check_all(Context& context) {
   if (ordered) check_hazards(context);
 }
 
+std::string task_words(const schedule::Task& task) {
+  const auto opcode = static_cast<uint32_t>(task.opcode);
+  if (!task.label.empty() || opcode >= abi::kOpcodeCount) return fmt::format("'{}'", task.label);
+  return fmt::format("({})", abi::kOpcodes[opcode].name);
+}
+
 }  // namespace
 
 struct Validator::Impl {
@@ -86,7 +92,7 @@ const char* outcome_name(Outcome outcome) {
 std::string describe(const Finding& finding, const schedule::Program& program) {
   std::string where;
   for (const TaskId task : finding.tasks) {
-    where += fmt::format("{}{} '{}'", where.empty() ? "task " : ", task ", task.index(), program.task(task).label);
+    where += fmt::format("{}task {} {}", where.empty() ? "" : ", ", task.index(), task_words(program.task(task)));
   }
   if (finding.buffer.valid() && finding.buffer.index() < program.buffers.size()) {
     where += fmt::format("{}buffer {} '{}'", where.empty() ? "" : ", ", finding.buffer.index(),
@@ -94,7 +100,7 @@ std::string describe(const Finding& finding, const schedule::Program& program) {
     if (finding.end > finding.begin) where += fmt::format(" bytes [{}, {})", finding.begin, finding.end);
   }
   return fmt::format("{}: {}{}{}; mend: {}", finding.id(), where, where.empty() ? "" : ": ", finding.message,
-                     abi::info(finding.rule).mend);
+                     finding.mend_words());
 }
 
 }  // namespace amk::validator
