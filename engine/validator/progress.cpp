@@ -75,9 +75,16 @@ class Walk {
   explicit Walk(Context& context)
       : program_(context.program),
         work_(context.work),
-        left_(context.work.producers),
-        next_(context.program.placement.queues.size(), 0),
-        blocked_(context.program.counters.size()) {}
+        left_(context.work.producers_left),
+        next_(context.work.next_place),
+        ready_(context.work.ready) {
+    const size_t sms = program_.placement.queues.size();
+    left_ = work_.producers;
+    next_.assign(sms, 0);
+    ready_.clear();
+    work_.first_blocked.assign(program_.counters.size(), kNowhere);
+    work_.next_blocked.assign(sms, kNowhere);
+  }
 
   /// Fills Workspace::order.
   void run() {
@@ -121,7 +128,9 @@ class Walk {
     if (task == kNowhere) return;
     for (const schedule::Wait& wait : program_.tasks[task].waits) {
       if (left_[wait.counter.index()] == 0 && work_.producers[wait.counter.index()] != 0) continue;
-      blocked_[wait.counter.index()].push_back(sm);
+      uint32_t& first = work_.first_blocked[wait.counter.index()];
+      work_.next_blocked[sm] = first;
+      first = sm;
       return;
     }
     work_.order.push_back(task);
@@ -129,16 +138,14 @@ class Walk {
     ready_.push_back(sm);
     const uint32_t signal = program_.tasks[task].signal.index();
     if (--left_[signal] != 0) return;
-    ready_.insert(ready_.end(), blocked_[signal].begin(), blocked_[signal].end());
-    blocked_[signal].clear();
+    for (uint32_t& at = work_.first_blocked[signal]; at != kNowhere; at = work_.next_blocked[at]) ready_.push_back(at);
   }
 
   const Program& program_;
   Workspace& work_;
-  std::vector<uint32_t> left_;                  ///< by counter: producers that have not finished
-  std::vector<uint32_t> next_;                  ///< by SM: place of its head
-  std::vector<uint32_t> ready_;                 ///< SMs to look at
-  std::vector<std::vector<uint32_t>> blocked_;  ///< by counter: SMs whose head waits for it
+  std::vector<uint32_t>& left_;
+  std::vector<uint32_t>& next_;
+  std::vector<uint32_t>& ready_;
 };
 
 /// "task 3 'a' waits for counter 2 of task 2 'b'; ...", and where that one stands when it is not at the head itself.
