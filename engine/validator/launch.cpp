@@ -63,9 +63,11 @@ void check_ring(Context& context) {
                             device::kStagesMax, launch.stages, launch.stage_bytes))
         .mend = "lower pipelining_depth, or round stage_bytes up";
   } else if (launch.copies_in_flight == 0 || launch.copies_in_flight > launch.stages) {
-    context.report(Rule::kRing, {},
-                   fmt::format("expected 1 to {} copies in flight, the number of stages, found {}", launch.stages,
-                               launch.copies_in_flight));
+    context
+        .report(Rule::kRing, {},
+                fmt::format("expected 1 to {} copies in flight, the number of stages, found {}", launch.stages,
+                            launch.copies_in_flight))
+        .mend = fmt::format("set copies_in_flight to 1 to {}, or raise pipelining_depth", launch.stages);
   }
   for (uint32_t i = 0; i < context.program.tasks.size(); ++i) {
     if (context.work.task_sound[i] == 0) continue;

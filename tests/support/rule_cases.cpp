@@ -117,6 +117,8 @@ std::vector<RuleCase> form_cases() {
        [](Diamond& d) { d.task(d.last).opcode = static_cast<abi::Opcode>(200); }},
       {Rule::kOperandKind, "a weight added as if it were an activation", as_it_is,
        [](Diamond& d) { d.task(d.last).operands[1] = BufferId(1); }},
+      {Rule::kOperandKind, "a matrix of one column in place of a vector", as_it_is,
+       [](Diamond& d) { d.program.buffers[d.d.index()].shape.rank = 2; }},
       {Rule::kOperandKind, "an operand too few", as_it_is, [](Diamond& d) { d.task(d.last).operands.pop_back(); }},
       {Rule::kOperandKind, "the position in place of the token, which indexes a table", with_cache,
        [](Diamond& d) { d.task(d.fill_a).operands[0] = last_task(d).operands[0]; }},
@@ -258,6 +260,7 @@ std::vector<RuleCase> launch_cases() {
        [](Diamond& d) { d.program.launch.smem_bytes += 128; }},
       {Rule::kRing, "more copies in flight than stages", as_it_is,
        [](Diamond& d) { d.program.launch.copies_in_flight = 3; }},
+      {Rule::kRing, "no copy in flight", as_it_is, [](Diamond& d) { d.program.launch.copies_in_flight = 0; }},
       {Rule::kRing, "more stages than the kernel has barriers for", as_it_is,
        [](Diamond& d) {
          d.program.launch.stages = 33;
