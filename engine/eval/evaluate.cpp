@@ -55,6 +55,9 @@ Verdict verdict_of(const validator::Validation& validation) {
   verdict.findings = validation.findings;
   for (const validator::Finding& finding : validation.findings) {
     verdict.finding_texts.push_back(validator::describe(finding, *validation.program));
+    FindingNames& names = verdict.finding_names.emplace_back();
+    for (const TaskId task : finding.tasks) names.tasks.push_back(validation.program->task(task).label);
+    if (finding.buffer.valid()) names.buffer = validation.program->buffer(finding.buffer).name;
   }
   verdict.schedule_id = validation.program->meta.schedule_id;
   verdict.tasks = validation.program->tasks.size();

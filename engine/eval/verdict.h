@@ -15,11 +15,18 @@ namespace amk::eval {
 
 enum class LatencyKind : uint8_t { kMeasuredGpu, kPredicted };
 
+/// What the ids in a finding are called in the program.
+struct FindingNames {
+  std::vector<std::string> tasks;  ///< labels
+  std::string buffer;              ///< empty where the finding has none
+};
+
 struct Verdict {
   bool valid = false;  ///< the validator accepted it
   validator::Outcome outcome = validator::Outcome::kUnproven;
   std::vector<validator::Finding> findings;
   std::vector<std::string> finding_texts;  ///< describe() of each
+  std::vector<FindingNames> finding_names;
 
   bool correct = false;    ///< the output agreed with the oracle
   double max_abs_err = 0;  ///< over all logits compared; meaningful when compared_positions > 0

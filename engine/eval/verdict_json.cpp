@@ -26,9 +26,11 @@ Json findings(const Verdict& verdict) {
     Json entry = {{"rule", rule.id},
                   {"family", abi::kRuleFamilyNames[static_cast<size_t>(rule.family)]},
                   {"message", finding.message},
-                  {"mend", rule.mend},
+                  {"mend", finding.mend_words()},
                   {"tasks", std::move(tasks)},
+                  {"labels", verdict.finding_names[i].tasks},
                   {"buffer", finding.buffer.valid() ? Json(finding.buffer.index()) : Json(nullptr)},
+                  {"buffer_name", finding.buffer.valid() ? Json(verdict.finding_names[i].buffer) : Json(nullptr)},
                   {"begin", finding.begin},
                   {"end", finding.end},
                   {"text", verdict.finding_texts[i]}};

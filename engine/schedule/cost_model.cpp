@@ -42,7 +42,7 @@ class Playback {
     for (const uint32_t task : topological_order()) {
       const uint64_t weights = weight_bytes(program_.tasks[task], program_);
       const uint64_t history = history_bytes(program_.tasks[task], positions_);
-      play(task, sm_of[task], static_cast<double>(program_.tasks[task].bytes + history));
+      play(task, sm_of[task], history);
       out.history_bytes += history;
       out.bytes_of_sm[sm_of[task]] += weights + history;
     }
@@ -96,7 +96,7 @@ class Playback {
     return order;
   }
 
-  void play(uint32_t id, uint32_t sm_index, double bytes) {
+  void play(uint32_t id, uint32_t sm_index, uint64_t history) {
     const Task& task = program_.tasks[id];
     Sm& sm = sms_[sm_index];
     Run& run = runs_[id];
@@ -109,14 +109,17 @@ class Playback {
       run.ready = reached.time + constants_.edge_us;
       run.cause = reached.by;
     }
+    Reached& signal = reached_[task.signal.index()];
+    signal.level = std::max(signal.level, run.level);
+    // A split of attention without positions does nothing, and nobody waits for it.
+    if (history == 0 && std::holds_alternative<abi::AttentionParams>(task.params)) return;
+    const auto bytes = static_cast<double>(task.bytes + history);
     // The stream goes on while the SM waits, but no further than the ring holds.
     const double stream_begin = std::max(sm.streamed, run.ready - ring_us_);
     const double arrived = stream_begin + bytes / bytes_per_us_;
     run.stream = std::max(0.0, arrived - run.ready);
     run.end = std::max(run.ready, arrived) + constants_.task_us;
     sm = {run.end, arrived, id};
-    Reached& signal = reached_[task.signal.index()];
-    signal.level = std::max(signal.level, run.level);
     if (run.end > signal.time) {
       signal.time = run.end;
       signal.by = id;

@@ -311,8 +311,8 @@ class Reader {
     AMK_ASSIGN_OR_RETURN(task.label, object.string("label"));
     AMK_TRY(params(object, task));
     AMK_TRY(operands(object, task));
-    for (const auto& [key, kind] : {std::pair("reads", abi::Access::kRead), std::pair("writes", abi::Access::kWrite)}) {
-      AMK_TRY(each(object, key,
+    for (const abi::Access kind : {abi::Access::kRead, abi::Access::kWrite}) {
+      AMK_TRY(each(object, kind == abi::Access::kRead ? "reads" : "writes",
                    [&](const Json& entry, const std::string& place) { return access(entry, place, kind, task); }));
     }
     AMK_TRY(

@@ -38,6 +38,14 @@ void check_sms(std::vector<KnobProblem>& out, const char* path, const SmAssignme
   }
 }
 
+void check_groups(std::vector<KnobProblem>& out, const char* path, const FusionGrouping& groups) {
+  static const FusionGrouping legal = default_fusion();
+  if (groups == legal)
+    return;  // by far the most frequent, and parsing takes longer than all that a small program needs
+  const Result<std::vector<Fusion>> fusions = parse_fusions(groups);
+  if (!fusions) out.push_back({path, fusions.error().message});
+}
+
 }  // namespace
 
 FusionGrouping default_fusion() {
@@ -51,10 +59,7 @@ std::vector<KnobProblem> check_knobs(const ScheduleConfig& config) {
   check_int(out, path, config.field, min, max, step);
 #define AMK_KNOB_AUTO_INT(field, path, min, max, step, unit, pass, auto_doc, doc) \
   if (config.field) check_int(out, path, *config.field, min, max, step);
-#define AMK_KNOB_GROUPS(field, path, pass, doc)                                      \
-  if (Result<std::vector<Fusion>> fusions = parse_fusions(config.field); !fusions) { \
-    out.push_back({path, fusions.error().message});                                  \
-  }
+#define AMK_KNOB_GROUPS(field, path, pass, doc) check_groups(out, path, config.field);
 #define AMK_KNOB_SMS(field, path, pass, doc) check_sms(out, path, config.field);
 #include "abi/knob.def"
   return out;

@@ -32,8 +32,18 @@ struct Workspace {
   std::vector<uint32_t> waiters;    ///< by counter: how many waits name it
   std::vector<uint32_t> order;      ///< task ids, topological; shorter than the tasks when some never run
 
+  // The walk's own tables (progress.cpp).
+  std::vector<uint32_t> producers_left;  ///< by counter: producers that have not finished
+  std::vector<uint32_t> next_place;      ///< by SM: place of its head
+  std::vector<uint32_t> ready;           ///< SMs to look at
+  std::vector<uint32_t> first_blocked;   ///< by counter: an SM whose head waits for it
+  std::vector<uint32_t> next_blocked;    ///< by SM: another one that waits for the same
+
   // Established by pages.
   std::vector<uint64_t> page_offset;  ///< by buffer; kNoPage for what has none
+  std::vector<uint32_t> pages_of;     ///< by buffer: how many
+  std::vector<uint32_t> first_use;    ///< by buffer: lowest task id that names it with a range; UINT32_MAX for none
+  std::vector<uint32_t> last_use;     ///< by buffer: highest
 
   HazardTables hazards;
 
@@ -53,13 +63,15 @@ struct Context {
   const schedule::Program& program;
   std::vector<Finding>& findings;
   Workspace& work;
+  const TestHooks& hooks;
 
-  void report(abi::Rule rule, std::vector<TaskId> tasks, std::string message) {
-    findings.push_back({rule, std::move(tasks), {}, 0, 0, std::move(message)});
+  /// The finding, for what would mend it; valid until the next one.
+  Finding& report(abi::Rule rule, std::vector<TaskId> tasks, std::string message) {
+    return report(rule, std::move(tasks), {}, 0, 0, std::move(message));
   }
-  void report(abi::Rule rule, std::vector<TaskId> tasks, BufferId buffer, uint64_t begin, uint64_t end,
-              std::string message) {
-    findings.push_back({rule, std::move(tasks), buffer, begin, end, std::move(message)});
+  Finding& report(abi::Rule rule, std::vector<TaskId> tasks, BufferId buffer, uint64_t begin, uint64_t end,
+                  std::string message) {
+    return findings.emplace_back(Finding{rule, std::move(tasks), buffer, begin, end, std::move(message), {}});
   }
 };
 

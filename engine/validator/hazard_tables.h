@@ -24,7 +24,7 @@ struct Segment {
   uint32_t writer = kNone;  ///< the last task that wrote it
   uint32_t buffer = kNone;  ///< through which buffer
   uint32_t first_cover = 0;
-  uint32_t early_read = kNone;  ///< last of the reads that came before any write
+  uint32_t early_read = kNone;  ///< last of the reads that came too early
 };
 
 /// All reads of one range.
@@ -40,10 +40,11 @@ struct ReadRecord {
   uint32_t buffer = kNone;     ///< that buffer
 };
 
-/// A read of a segment that nothing had written yet: a list for each segment.
+/// A read of a segment that nothing had written yet, or that last held another buffer: a list for each segment.
 struct EarlyRead {
   uint32_t task = 0;
-  uint32_t finding = 0;  ///< index of what was reported
+  uint32_t buffer = 0;
+  uint32_t finding = 0;  ///< index of what was reported; kNone when it has turned out to be a race
   uint32_t next = kNone;
 };
 
@@ -54,6 +55,7 @@ struct Cover {
 };
 
 struct HazardTables {
+  std::vector<uint8_t> doubtful;      ///< by buffer: a task that was refused names it
   std::vector<uint64_t> base;         ///< by buffer: its place on the address line
   std::vector<Touch> touches;         ///< by task, then by range
   std::vector<uint32_t> first_touch;  ///< by task, and one past the end

@@ -42,6 +42,7 @@ class HazardCheck {
 
   /// False when it was given up: the program is beyond the limits above.
   bool run() {
+    if (!find_doubtful()) return true;  // rejected already, and nothing more can be said
     lay_out();
     if (!collect_touches()) return false;
     make_records();
@@ -55,11 +56,29 @@ class HazardCheck {
  private:
   // ---- the address line ----
 
+  /// Marks the buffers of tasks that were refused: what becomes of their bytes is not known, and would only be reported
+  /// again at each reader. False when a task may touch anything, because an operand is missing or does not exist.
+  bool find_doubtful() {
+    tables_.doubtful.assign(program_.buffers.size(), 0);
+    for (uint32_t id = 0; id < program_.tasks.size(); ++id) {
+      if (work_.task_sound[id] != 0) continue;
+      const Task& task = program_.tasks[id];
+      const bool known = static_cast<uint32_t>(task.opcode) < abi::kOpcodeCount &&
+                         task.operands.size() == abi::operand_count(task.opcode);
+      if (!known) return false;
+      for (const BufferId operand : task.operands) {
+        if (operand.index() >= program_.buffers.size()) return false;
+        tables_.doubtful[operand.index()] = 1;
+      }
+    }
+    return true;
+  }
+
   void lay_out() {
     tables_.base.assign(program_.buffers.size(), kNoAddress);
     uint64_t next = program_.scratch_bytes;
     for (uint32_t i = 0; i < program_.buffers.size(); ++i) {
-      if (work_.buffer_sound[i] == 0) continue;
+      if (work_.buffer_sound[i] == 0 || tables_.doubtful[i] != 0) continue;
       const abi::BufferKind kind = program_.buffers[i].kind;
       if (kind == abi::BufferKind::kActivation) {
         tables_.base[i] = work_.page_offset[i];
@@ -256,12 +275,11 @@ class HazardCheck {
     const uint32_t end = segment_at(touch.end);
     for (uint32_t s = segment_at(touch.begin); s < end; ++s) {
       Segment& segment = tables_.segments[s];
-      if (segment.writer == kNone) {
-        conflict = blame_early_reads(touch, segment, now, conflict);
-      } else if (conflict == kNone && !done(segment.writer, now)) {
+      if (conflict == kNone && segment.writer != kNone && !done(segment.writer, now)) {
         conflict = segment.writer;
         report_pair(touch, conflict, segment_begin(touch, s), segment_end(touch, s), true);
       }
+      if (segment.early_read != kNone) conflict = blame_early_reads(touch, segment, now, conflict);
       const uint32_t end_cover = tables_.segments[s + 1].first_cover;
       steps_ += 1 + end_cover - segment.first_cover;
       for (uint32_t i = segment.first_cover; i < end_cover; ++i) {
@@ -279,16 +297,19 @@ class HazardCheck {
     }
   }
 
-  /// Reads reported as of unwritten bytes were in truth racing with this first write, where nothing orders it after
-  /// them. Returns the task that this write is now known to be in conflict with.
+  /// Reads reported as of unwritten bytes, or of another activation's, were in truth racing with this write of theirs,
+  /// where nothing orders it after them. Returns the task that this write is now known to be in conflict with.
   uint32_t blame_early_reads(const Touch& touch, const Segment& segment, const uint32_t* now, uint32_t conflict) {
     for (uint32_t i = segment.early_read; i != kNone; i = tables_.early_reads[i].next) {
-      const EarlyRead& early = tables_.early_reads[i];
-      if (early.task == touch.task || done(early.task, now)) continue;
+      ++steps_;
+      EarlyRead& early = tables_.early_reads[i];
+      if (early.finding == kNone || early.task == touch.task || done(early.task, now)) continue;
+      if (segment.writer != kNone && early.buffer != touch.buffer) continue;
       Finding& finding = context_.findings[early.finding];
       finding.rule = Rule::kReadWrite;
       finding.tasks = {TaskId(early.task), TaskId(touch.task)};
-      finding.message = race_words(early.task, touch.task);
+      describe_race(finding, {early.task, false, early.buffer}, {touch.task, true, touch.buffer});
+      early.finding = kNone;
       conflict = early.task;
     }
     return conflict;
@@ -313,12 +334,12 @@ class HazardCheck {
       const uint64_t begin = segment_begin(touch, s);
       const uint64_t end = segment_end(touch, s);
       if (segment.writer == kNone) {
-        tables_.early_reads.push_back(
-            {touch.task, static_cast<uint32_t>(context_.findings.size()), segment.early_read});
-        segment.early_read = static_cast<uint32_t>(tables_.early_reads.size() - 1);
-        context_.report(
-            Rule::kUnwritten, {TaskId(touch.task)}, BufferId(buffer), begin, end,
-            "expected an earlier task of this pass to write these bytes, found none that is ordered before");
+        const uint32_t writer = some_writer(buffer, begin, end);
+        report_early(touch, segment, Rule::kUnwritten, {TaskId(touch.task)}, begin, end,
+                     writer == kNone ? "expected a task that writes these bytes, found none that does"
+                                     : fmt::format("expected an earlier task to write these bytes, found only task {} "
+                                                   "'{}', which comes after the read",
+                                                   writer, program_.tasks[writer].label));
         return;
       }
       if (!done(segment.writer, now)) {
@@ -326,12 +347,45 @@ class HazardCheck {
         return;
       }
       if (segment.buffer != buffer) {
-        context_.report(Rule::kStale, {TaskId(touch.task), TaskId(segment.writer)}, BufferId(buffer), begin, end,
-                        fmt::format("expected bytes last written as '{}', found them overwritten as '{}'",
-                                    program_.buffers[buffer].name, program_.buffers[segment.buffer].name));
+        explain_other_buffer(touch, segment, begin, end);
         return;
       }
     }
+  }
+
+  /// The bytes were last written as part of another activation: by a page that is shared too early, or because no task
+  /// writes them as part of this one.
+  void explain_other_buffer(const Touch& touch, Segment& segment, uint64_t begin, uint64_t end) {
+    const std::string& name = program_.buffers[touch.buffer].name;
+    const std::string& other = program_.buffers[segment.buffer].name;
+    const bool overwritten = some_writer(touch.buffer, begin, end) != kNone;
+    report_early(touch, segment, overwritten ? Rule::kStale : Rule::kUnwritten,
+                 {TaskId(touch.task), TaskId(segment.writer)}, begin, end,
+                 overwritten
+                     ? fmt::format("expected bytes last written as '{}', found them overwritten as '{}'", name, other)
+                     : fmt::format("expected a task that writes these bytes of '{}', found none: they hold what was "
+                                   "written there as '{}'",
+                                   name, other));
+  }
+
+  /// A task that writes some of the bytes [begin, end) of a buffer, be it before or after; kNone where there is none.
+  [[nodiscard]] uint32_t some_writer(uint32_t buffer, uint64_t begin, uint64_t end) {
+    steps_ += tables_.touches.size();
+    begin += tables_.base[buffer];
+    end += tables_.base[buffer];
+    const auto at = std::ranges::find_if(tables_.touches, [&](const Touch& touch) {
+      return touch.is_write && touch.buffer == buffer && touch.begin < end && begin < touch.end;
+    });
+    return at == tables_.touches.end() ? kNone : at->task;
+  }
+
+  /// Reports a read that came too early, and remembers it: a later write may show that the two race.
+  void report_early(const Touch& touch, Segment& segment, Rule rule, std::vector<TaskId> tasks, uint64_t begin,
+                    uint64_t end, std::string message) {
+    tables_.early_reads.push_back(
+        {touch.task, touch.buffer, static_cast<uint32_t>(context_.findings.size()), segment.early_read});
+    segment.early_read = static_cast<uint32_t>(tables_.early_reads.size() - 1);
+    context_.report(rule, std::move(tasks), BufferId(touch.buffer), begin, end, std::move(message));
   }
 
   /// A reader of the record that a task with clock `now` may overtake.
@@ -345,21 +399,58 @@ class HazardCheck {
 
   void report_pair(const Touch& touch, uint32_t other, uint64_t begin, uint64_t end, bool both_write) {
     const BufferId buffer(touch.buffer);
+    const bool other_writes = both_write || !touch.is_write;
+    const uint32_t named = buffer_of(other, other_writes, begin + tables_.base[touch.buffer]);
+    const std::string &name = program_.buffers[touch.buffer].name, &other_name = program_.buffers[named].name;
     if (other == touch.task) {
-      context_.report(
+      Finding& finding = context_.report(
           Rule::kSelfOverlap, {TaskId(touch.task)}, buffer, begin, end,
-          "expected a task's writes apart from its own reads and other writes, found them on the same bytes");
+          fmt::format(
+              "expected a task's writes apart from its own reads and other writes, found '{}' written over '{}', "
+              "which the task {} too",
+              name, other_name, other_writes ? "writes" : "reads"));
+      if (named != touch.buffer) finding.mend = fmt::format("give '{}' and '{}' different pages", name, other_name);
       return;
     }
-    context_.report(both_write ? Rule::kWriteWrite : Rule::kReadWrite, {TaskId(touch.task), TaskId(other)}, buffer,
-                    begin, end, race_words(touch.task, other));
+    Finding& finding = context_.report(both_write ? Rule::kWriteWrite : Rule::kReadWrite,
+                                       {TaskId(touch.task), TaskId(other)}, buffer, begin, end, "");
+    describe_race(finding, {touch.task, touch.is_write, touch.buffer}, {other, other_writes, named});
   }
 
-  [[nodiscard]] std::string race_words(uint32_t task, uint32_t other) const {
-    return fmt::format(
-        "expected one of the two tasks ordered before the other, found no counter edge and no queue order between "
-        "SM {} and SM {}",
-        work_.sm_of[task], work_.sm_of[other]);
+  /// The buffer by which a task reads or writes at an address.
+  [[nodiscard]] uint32_t buffer_of(uint32_t task, bool is_write, uint64_t address) const {
+    for (uint32_t i = tables_.first_touch[task]; i < tables_.first_touch[task + 1]; ++i) {
+      const Touch& touch = tables_.touches[i];
+      if (touch.is_write == is_write && touch.begin <= address && address < touch.end) return touch.buffer;
+    }
+    return tables_.touches[tables_.first_touch[task]].buffer;
+  }
+
+  /// One side of a race.
+  struct Side {
+    uint32_t task = 0;
+    bool is_write = false;
+    uint32_t buffer = 0;
+  };
+
+  /// Says who does what to the bytes, that nothing orders it, and which wait would. A reader of what the other writes
+  /// should wait; otherwise `first`, which the walk came to later, so that no cycle can follow from it.
+  void describe_race(Finding& finding, const Side& first, const Side& second) const {
+    const auto does = [&](const Side& side) {
+      return fmt::format("task {} on SM {} {} '{}'", side.task, work_.sm_of[side.task],
+                         side.is_write ? "writes" : "reads", program_.buffers[side.buffer].name);
+    };
+    finding.message =
+        fmt::format("expected one ordered before the other, found no counter edge and no queue order: {}, {}",
+                    does(first), does(second));
+    const bool second_waits = first.buffer == second.buffer && first.is_write && !second.is_write;
+    const uint32_t waiter = second_waits ? second.task : first.task,
+                   done_first = second_waits ? first.task : second.task;
+    const uint32_t counter = program_.tasks[done_first].signal.index();
+    finding.mend =
+        fmt::format("let task {} wait for counter {} to reach {}, which task {} increments, or put both in one queue",
+                    waiter, counter, work_.producers[counter], done_first);
+    if (first.buffer != second.buffer) finding.mend += ", or give the two buffers different pages";
   }
 
   // ---- the end of the pass ----

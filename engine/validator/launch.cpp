@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/checked.h"
 #include "schedule/task_cost.h"
 #include "validator/context.h"
 
@@ -17,22 +18,29 @@ void check_block(Context& context, const abi::TargetInfo& target) {
   const schedule::Launch& launch = context.program.launch;
   const uint32_t threads_max = std::min(kThreadsMax, target.threads_sm);
   if (launch.threads_per_block < 64 || launch.threads_per_block % 32 != 0 || launch.threads_per_block > threads_max) {
-    context.report(
-        Rule::kThreads, {},
-        fmt::format("expected a multiple of 32 from 64 to {}, found {}", threads_max, launch.threads_per_block));
+    context
+        .report(Rule::kThreads, {},
+                fmt::format("expected a multiple of 32 from 64 to {}, found {}", threads_max, launch.threads_per_block))
+        .mend = fmt::format("set threads_per_block to a multiple of 32 up to {}", threads_max);
     return;  // what the block needs depends on it
   }
   const uint32_t control = schedule::control_bytes(launch.threads_per_block);
   const uint64_t parts = uint64_t{launch.stages} * launch.stage_bytes + launch.activation_bytes + control;
   const uint64_t limit = std::min<uint64_t>(uint64_t{target.smem_block_kb} << 10,
                                             context.program.config.smem_bytes_per_block.value_or(UINT32_MAX));
-  if (parts != launch.smem_bytes || launch.smem_bytes > limit) {
+  if (parts > limit) {
     context.report(
         Rule::kSharedMemory, {},
-        fmt::format("expected {} stages of {} bytes, {} for activations and {} for control to sum to smem_bytes, "
-                    "at most {}, found {} against {}",
-                    launch.stages, launch.stage_bytes, launch.activation_bytes, control, limit, parts,
-                    launch.smem_bytes));
+        fmt::format("expected at most {} bytes, found {}: {} stages of {}, {} for activations and {} for control",
+                    limit, parts, launch.stages, launch.stage_bytes, launch.activation_bytes, control));
+  } else if (parts != launch.smem_bytes) {
+    context
+        .report(
+            Rule::kSharedMemory, {},
+            fmt::format("expected smem_bytes to be {}, the sum of {} stages of {}, {} for activations and {} for "
+                        "control, found {}",
+                        parts, launch.stages, launch.stage_bytes, launch.activation_bytes, control, launch.smem_bytes))
+        .mend = fmt::format("set smem_bytes to {}", parts);
   }
   const auto backend = static_cast<uint32_t>(launch.stream_backend);
   if (backend >= std::size(abi::kStreamBackendValues)) {
@@ -48,23 +56,30 @@ void check_block(Context& context, const abi::TargetInfo& target) {
 
 void check_ring(Context& context) {
   const schedule::Launch& launch = context.program.launch;
-  if (launch.copies_in_flight == 0 || launch.copies_in_flight > launch.stages || launch.stage_bytes % 128 != 0 ||
-      launch.stages > device::kStagesMax) {
-    context.report(
-        Rule::kRing, {},
-        fmt::format("expected at most {} stages of a multiple of 128 bytes and 1 to {} copies in flight, "
-                    "found {} of {} and {}",
-                    device::kStagesMax, launch.stages, launch.stages, launch.stage_bytes, launch.copies_in_flight));
+  if (launch.stages > device::kStagesMax || launch.stage_bytes % 128 != 0) {
+    context
+        .report(Rule::kRing, {},
+                fmt::format("expected at most {} stages of a multiple of 128 bytes, found {} of {} bytes",
+                            device::kStagesMax, launch.stages, launch.stage_bytes))
+        .mend = "lower pipelining_depth, or round stage_bytes up";
+  } else if (launch.copies_in_flight == 0 || launch.copies_in_flight > launch.stages) {
+    context
+        .report(Rule::kRing, {},
+                fmt::format("expected 1 to {} copies in flight, the number of stages, found {}", launch.stages,
+                            launch.copies_in_flight))
+        .mend = fmt::format("set copies_in_flight to 1 to {}, or raise pipelining_depth", launch.stages);
   }
   for (uint32_t i = 0; i < context.program.tasks.size(); ++i) {
     if (context.work.task_sound[i] == 0) continue;
     const uint64_t need = schedule::stage_bytes(context.program.tasks[i], context.program);
     if (need <= launch.stage_bytes) continue;
-    context.report(
-        Rule::kRing, {TaskId(i)},
-        fmt::format("expected stages of at least {} bytes, {} rows of k_chunk columns, or keys and values of {} "
-                    "positions, found {}",
-                    need, schedule::kRowsPerStage, device::kCachePositions, launch.stage_bytes));
+    context
+        .report(
+            Rule::kRing, {TaskId(i)},
+            fmt::format("expected stages of at least {} bytes, {} rows of k_chunk columns, or keys and values of {} "
+                        "positions, found {}",
+                        need, schedule::kRowsPerStage, device::kCachePositions, launch.stage_bytes))
+        .mend = fmt::format("raise stage_bytes to {}, or lower the task's k_chunk", need);
     return;  // one task shows it; the others say the same
   }
 }
@@ -81,9 +96,11 @@ void check_activation_area(Context& context) {
     if (context.work.task_sound[i] == 0) continue;
     const uint64_t need = schedule::activation_bytes(program.tasks[i], program, columns);
     if (need <= program.launch.activation_bytes) continue;
-    context.report(
-        Rule::kActivationArea, {TaskId(i)},
-        fmt::format("expected activation_bytes of at least {}, found {}", need, program.launch.activation_bytes));
+    context
+        .report(
+            Rule::kActivationArea, {TaskId(i)},
+            fmt::format("expected activation_bytes of at least {}, found {}", need, program.launch.activation_bytes))
+        .mend = fmt::format("raise activation_bytes to {}, and smem_bytes with it", round_up(need, 128));
     return;  // one task shows it; the others say the same
   }
 }
@@ -91,11 +108,15 @@ void check_activation_area(Context& context) {
 void check_products(Context& context, const abi::TargetInfo& target) {
   const schedule::Launch& launch = context.program.launch;
   const auto products = static_cast<uint32_t>(launch.products), protocol = static_cast<uint32_t>(launch.sync_protocol);
-  if (products >= std::size(abi::kProductsValues) || protocol >= std::size(abi::kSyncProtocolValues)) {
-    context.report(
-        Rule::kProducts, {},
-        fmt::format("expected products below {} and a protocol below {}, found {} and {}",
-                    std::size(abi::kProductsValues), std::size(abi::kSyncProtocolValues), products, protocol));
+  if (protocol >= std::size(abi::kSyncProtocolValues)) {
+    context
+        .report(Rule::kProducts, {},
+                fmt::format("expected a protocol below {}, found {}", std::size(abi::kSyncProtocolValues), protocol))
+        .mend = "choose 'packets' or 'counters'";
+  }
+  if (products >= std::size(abi::kProductsValues)) {
+    context.report(Rule::kProducts, {},
+                   fmt::format("expected products below {}, found {}", std::size(abi::kProductsValues), products));
   } else if (target.sm < abi::min_arch(launch.products)) {
     context.report(Rule::kProducts, {},
                    fmt::format("expected products of sm_{}, found '{}' (sm_{} and later)", target.sm,
@@ -121,9 +142,11 @@ void check_launch(Context& context) {
   }
   const uint32_t tokens = program.launch.tokens_per_launch;
   if (tokens == 0 || tokens != program.config.tokens_per_launch || tokens > program.meta.context) {
-    context.report(Rule::kTokens, {},
-                   fmt::format("expected {}, as the schedule says, at most the context {}, found {}",
-                               program.config.tokens_per_launch, program.meta.context, tokens));
+    context
+        .report(Rule::kTokens, {},
+                fmt::format("expected {}, as the schedule says, at most the context {}, found {}",
+                            program.config.tokens_per_launch, program.meta.context, tokens))
+        .mend = "make tokens_per_launch the same in launch and config, and at most the context";
   }
 }
 

@@ -13,25 +13,19 @@ using abi::Rule;
 using schedule::kPageAlignment;
 using schedule::Page;
 
-/// First and last task by id that names each buffer as an operand with a range.
-struct Uses {
-  std::vector<uint32_t> first;
-  std::vector<uint32_t> last;
-};
-
-Uses find_uses(const Context& context) {
-  const size_t count = context.program.buffers.size();
-  Uses uses{std::vector<uint32_t>(count, UINT32_MAX), std::vector<uint32_t>(count, UINT32_MAX)};
+void find_uses(Context& context) {
+  Workspace& work = context.work;
+  work.first_use.assign(context.program.buffers.size(), UINT32_MAX);
+  work.last_use.assign(context.program.buffers.size(), UINT32_MAX);
   for (uint32_t i = 0; i < context.program.tasks.size(); ++i) {
     const schedule::Task& task = context.program.tasks[i];
-    if (context.work.task_sound[i] == 0) continue;
+    if (work.task_sound[i] == 0) continue;
     for (const abi::Range& range : task.ranges) {
       const uint32_t buffer = task.operands[range.operand].index();
-      if (uses.first[buffer] == UINT32_MAX) uses.first[buffer] = i;
-      uses.last[buffer] = i;
+      if (work.first_use[buffer] == UINT32_MAX) work.first_use[buffer] = i;
+      work.last_use[buffer] = i;
     }
   }
-  return uses;
 }
 
 void check_place(Context& context, const Page& page) {
@@ -48,17 +42,22 @@ void check_place(Context& context, const Page& page) {
                              kPageAlignment, size, scratch, page.offset, page.size));
 }
 
-void check_life(Context& context, const Page& page, const Uses& uses) {
-  const uint32_t first = uses.first[page.buffer.index()];
-  const uint32_t last = uses.last[page.buffer.index()];
+void check_life(Context& context, const Page& page) {
+  const uint32_t first = context.work.first_use[page.buffer.index()];
+  const uint32_t last = context.work.last_use[page.buffer.index()];
   if (page.first.index() == first && page.last.index() == last) return;
   if (first == UINT32_MAX) {
-    context.report(Rule::kPageLive, {}, page.buffer, 0, 0, "expected an activation that some task uses, found none");
+    context
+        .report(Rule::kPageLive, {}, page.buffer, 0, 0,
+                "expected an activation that some task uses, found none that does")
+        .mend = "remove the buffer and its page";
     return;
   }
-  context.report(Rule::kPageLive, {TaskId(first), TaskId(last)}, page.buffer, 0, 0,
-                 fmt::format("expected it alive from task {} to {}, found from {} to {}", first, last,
-                             static_cast<int32_t>(page.first.index()), static_cast<int32_t>(page.last.index())));
+  context
+      .report(Rule::kPageLive, {TaskId(first), TaskId(last)}, page.buffer, 0, 0,
+              fmt::format("expected it alive from task {} to {}, found from {} to {}", first, last,
+                          static_cast<int32_t>(page.first.index()), static_cast<int32_t>(page.last.index())))
+      .mend = fmt::format("set first to {} and last to {}", first, last);
 }
 
 }  // namespace
@@ -70,8 +69,9 @@ void check_pages(Context& context) {
   // A task that was not understood may be the first or last user of anything.
   const bool uses_known =
       std::all_of(work.task_sound.begin(), work.task_sound.end(), [](uint8_t sound) { return sound != 0; });
-  const Uses uses = find_uses(context);
-  std::vector<uint32_t> pages_of(program.buffers.size(), 0);
+  find_uses(context);
+  std::vector<uint32_t>& pages_of = work.pages_of;
+  pages_of.assign(program.buffers.size(), 0);
   for (const Page& page : program.pages) {
     if (page.buffer.index() >= program.buffers.size()) {
       context.report(Rule::kReference, {},
@@ -83,16 +83,18 @@ void check_pages(Context& context) {
     if (work.buffer_sound[page.buffer.index()] == 0) continue;
     if (program.buffer(page.buffer).kind != abi::BufferKind::kActivation) continue;  // refused below, as a whole
     check_place(context, page);
-    if (uses_known) check_life(context, page, uses);
+    if (uses_known) check_life(context, page);
   }
   for (uint32_t i = 0; i < program.buffers.size(); ++i) {
     if (work.buffer_sound[i] == 0) continue;  // what it is has been questioned already
     const uint32_t expected = program.buffers[i].kind == abi::BufferKind::kActivation ? 1 : 0;
     if (pages_of[i] == expected) continue;
     work.page_offset[i] = kNoPage;
-    context.report(Rule::kPageMissing, {}, BufferId(i), 0, 0,
-                   fmt::format("expected {} for a buffer of kind {}, found {}", expected == 1 ? "one page" : "no page",
-                               abi::kBufferKindNames[static_cast<size_t>(program.buffers[i].kind)], pages_of[i]));
+    context
+        .report(Rule::kPageMissing, {}, BufferId(i), 0, 0,
+                fmt::format("expected {} for a buffer of kind {}, found {}", expected == 1 ? "one page" : "no page",
+                            abi::kBufferKindNames[static_cast<size_t>(program.buffers[i].kind)], pages_of[i]))
+        .mend = pages_of[i] > expected ? "take the surplus page away" : "give it a page";
   }
 }
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "validator/context.h"
 
@@ -40,16 +41,33 @@ void check_counters(Context& context) {
       if (wait.counter.index() >= program.counters.size()) continue;  // reported as a reference
       const uint32_t producers = context.work.producers[wait.counter.index()];
       if (producers == 0) {
-        context.report(Rule::kNoProducer, {TaskId(i)},
-                       fmt::format("counter {}: expected a task that increments it, found none", wait.counter.index()));
+        context.report(
+            Rule::kNoProducer, {TaskId(i)},
+            fmt::format("counter {}: expected a task that increments it, found none that does", wait.counter.index()));
       } else if (wait.threshold != producers) {
-        context.report(Rule::kThreshold, {TaskId(i)},
-                       fmt::format("counter {}: expected the threshold {}, the number of its producers, found {}",
-                                   wait.counter.index(), producers, wait.threshold));
+        context
+            .report(
+                Rule::kThreshold, {TaskId(i)},
+                fmt::format("counter {}: expected the threshold {}, the number of tasks that increment it, found {}",
+                            wait.counter.index(), producers, wait.threshold))
+            .mend = fmt::format("set the threshold to {}; if another number of tasks was meant, correct their signals",
+                                producers);
       }
     }
   }
 }
+
+/// What a stuck task waits for: a task, by a counter.
+struct Blocker {
+  uint32_t task = 0;
+  CounterId counter;
+};
+
+/// One link of a cycle: the head of a queue, and what it waits for.
+struct Link {
+  uint32_t head = 0;
+  Blocker blocker;
+};
 
 /// Runs the program's control flow: queues in order, waits as joins of all producers.
 class Walk {
@@ -57,9 +75,16 @@ class Walk {
   explicit Walk(Context& context)
       : program_(context.program),
         work_(context.work),
-        left_(context.work.producers),
-        next_(context.program.placement.queues.size(), 0),
-        blocked_(context.program.counters.size()) {}
+        left_(context.work.producers_left),
+        next_(context.work.next_place),
+        ready_(context.work.ready) {
+    const size_t sms = program_.placement.queues.size();
+    left_ = work_.producers;
+    next_.assign(sms, 0);
+    ready_.clear();
+    work_.first_blocked.assign(program_.counters.size(), kNowhere);
+    work_.next_blocked.assign(sms, kNowhere);
+  }
 
   /// Fills Workspace::order.
   void run() {
@@ -81,15 +106,17 @@ class Walk {
     return next_[sm] < queue.size() ? queue[next_[sm]].index() : kNowhere;
   }
 
-  /// An unfinished task that the head of `sm` cannot start without; kNowhere when it waits for what nobody does.
-  [[nodiscard]] uint32_t blocker(uint32_t sm, const std::vector<std::vector<uint32_t>>& producers_of) const {
+  /// An unfinished task that the head of `sm` cannot start without, and the counter that says so; nothing when it waits
+  /// for what nobody does.
+  [[nodiscard]] std::optional<Blocker> blocker(uint32_t sm,
+                                               const std::vector<std::vector<uint32_t>>& producers_of) const {
     for (const schedule::Wait& wait : program_.tasks[head(sm)].waits) {
       if (left_[wait.counter.index()] == 0) continue;
       for (const uint32_t producer : producers_of[wait.counter.index()]) {
-        if (next_[work_.sm_of[producer]] <= work_.place_of[producer]) return producer;
+        if (next_[work_.sm_of[producer]] <= work_.place_of[producer]) return Blocker{producer, wait.counter};
       }
     }
-    return kNowhere;
+    return std::nullopt;
   }
 
  private:
@@ -101,7 +128,9 @@ class Walk {
     if (task == kNowhere) return;
     for (const schedule::Wait& wait : program_.tasks[task].waits) {
       if (left_[wait.counter.index()] == 0 && work_.producers[wait.counter.index()] != 0) continue;
-      blocked_[wait.counter.index()].push_back(sm);
+      uint32_t& first = work_.first_blocked[wait.counter.index()];
+      work_.next_blocked[sm] = first;
+      first = sm;
       return;
     }
     work_.order.push_back(task);
@@ -109,22 +138,29 @@ class Walk {
     ready_.push_back(sm);
     const uint32_t signal = program_.tasks[task].signal.index();
     if (--left_[signal] != 0) return;
-    ready_.insert(ready_.end(), blocked_[signal].begin(), blocked_[signal].end());
-    blocked_[signal].clear();
+    for (uint32_t& at = work_.first_blocked[signal]; at != kNowhere; at = work_.next_blocked[at]) ready_.push_back(at);
   }
 
   const Program& program_;
   Workspace& work_;
-  std::vector<uint32_t> left_;                  ///< by counter: producers that have not finished
-  std::vector<uint32_t> next_;                  ///< by SM: place of its head
-  std::vector<uint32_t> ready_;                 ///< SMs to look at
-  std::vector<std::vector<uint32_t>> blocked_;  ///< by counter: SMs whose head waits for it
+  std::vector<uint32_t>& left_;
+  std::vector<uint32_t>& next_;
+  std::vector<uint32_t>& ready_;
 };
 
-std::string cycle_words(const Program& program, const std::vector<TaskId>& cycle) {
+/// "task 3 'a' waits for counter 2 of task 2 'b'; ...", and where that one stands when it is not at the head itself.
+std::string cycle_words(const Context& context, const std::vector<Link>& cycle) {
+  const Program& program = context.program;
   std::string words;
-  for (const TaskId task : cycle) words += fmt::format("{} '{}' waits for ", task.index(), program.task(task).label);
-  return words + fmt::format("{} '{}'", cycle.front().index(), program.task(cycle.front()).label);
+  for (size_t i = 0; i < cycle.size(); ++i) {
+    const uint32_t task = cycle[i].blocker.task, next_head = cycle[(i + 1) % cycle.size()].head;
+    words += fmt::format("{}task {} '{}' waits for counter {} of task {} '{}'", i == 0 ? "" : "; ", cycle[i].head,
+                         program.tasks[cycle[i].head].label, cycle[i].blocker.counter.index(), task,
+                         program.tasks[task].label);
+    if (task != next_head)
+      words += fmt::format(", which stands after task {} on SM {}", next_head, context.work.sm_of[task]);
+  }
+  return words;
 }
 
 /// Follows from every stuck SM what it waits for; each cycle is reported once.
@@ -138,19 +174,22 @@ void report_deadlocks(Context& context, const Walk& walk) {
   for (uint32_t start = 0; start < seen.size(); ++start) {
     uint32_t sm = start;
     std::vector<uint32_t> path;
+    std::vector<Link> links;
     while (sm != kNowhere && walk.head(sm) != kNowhere && seen[sm] == kUnseen) {
       seen[sm] = start + 1;
       path.push_back(sm);
-      const uint32_t task = walk.blocker(sm, producers_of);
-      sm = task == kNowhere ? kNowhere : context.work.sm_of[task];
+      const std::optional<Blocker> blocker = walk.blocker(sm, producers_of);
+      if (blocker) links.push_back({walk.head(sm), *blocker});
+      sm = blocker ? context.work.sm_of[blocker->task] : kNowhere;
     }
     const auto entry = std::find(path.begin(), path.end(), sm);
     if (sm == kNowhere || entry == path.end()) continue;  // led to what is reported already
-    std::vector<TaskId> cycle;
-    for (auto at = entry; at != path.end(); ++at) cycle.emplace_back(walk.head(*at));
-    std::string message =
-        fmt::format("expected no cycle of waits and queue order, found {}", cycle_words(program, cycle));
-    context.report(Rule::kDeadlock, std::move(cycle), std::move(message));
+    const std::vector<Link> cycle(links.begin() + (entry - path.begin()), links.end());
+    std::vector<TaskId> tasks;
+    for (const Link& link : cycle) tasks.emplace_back(link.head);
+    context.report(
+        Rule::kDeadlock, std::move(tasks),
+        fmt::format("expected no cycle of waits and queue order, found one: {}", cycle_words(context, cycle)));
   }
 }
 
@@ -173,8 +212,10 @@ void check_placement(Context& context) {
                                    static_cast<int32_t>(task)));
       } else if (work.sm_of[task] != kNowhere) {
         work.placed = false;
-        context.report(Rule::kQueueOnce, {TaskId(task)},
-                       fmt::format("expected it in one queue, found it in queues {} and {}", work.sm_of[task], sm));
+        context
+            .report(Rule::kQueueOnce, {TaskId(task)},
+                    fmt::format("expected it in one queue, found it in queues {} and {}", work.sm_of[task], sm))
+            .mend = fmt::format("take it out of queue {}", sm);
       } else {
         work.sm_of[task] = sm;
         work.place_of[task] = place;

@@ -26,15 +26,22 @@ void check_all(Context& context) {
   if (ordered) check_hazards(context);
 }
 
+std::string task_words(const schedule::Task& task) {
+  const auto opcode = static_cast<uint32_t>(task.opcode);
+  if (!task.label.empty() || opcode >= abi::kOpcodeCount) return fmt::format("'{}'", task.label);
+  return fmt::format("({})", abi::kOpcodes[opcode].name);
+}
+
 }  // namespace
 
 struct Validator::Impl {
   Workspace work;
   std::vector<Finding> findings;
   Outcome outcome = Outcome::kUnproven;
+  TestHooks hooks;
 };
 
-Validator::Validator() : impl_(std::make_unique<Impl>()) {}
+Validator::Validator(const TestHooks& hooks) : impl_(std::make_unique<Impl>()) { impl_->hooks = hooks; }
 Validator::~Validator() = default;
 Validator::Validator(Validator&&) noexcept = default;
 Validator& Validator::operator=(Validator&&) noexcept = default;
@@ -43,8 +50,10 @@ const std::vector<Finding>& Validator::check(const schedule::Program& program) {
   impl_->findings.clear();
   impl_->outcome = Outcome::kUnproven;
   try {
-    Context context{program, impl_->findings, impl_->work};
+    Context context{program, impl_->findings, impl_->work, impl_->hooks};
     check_all(context);
+    if (const auto off = impl_->hooks.switched_off)
+      std::erase_if(impl_->findings, [&](auto& f) { return f.rule == *off; });
     const Outcome unbroken = impl_->work.incomplete ? Outcome::kUnproven : Outcome::kAccepted;
     impl_->outcome = impl_->findings.empty() ? unbroken : Outcome::kRejected;
   } catch (const std::bad_alloc&) {
@@ -83,7 +92,7 @@ const char* outcome_name(Outcome outcome) {
 std::string describe(const Finding& finding, const schedule::Program& program) {
   std::string where;
   for (const TaskId task : finding.tasks) {
-    where += fmt::format("{}{} '{}'", where.empty() ? "task " : ", task ", task.index(), program.task(task).label);
+    where += fmt::format("{}task {} {}", where.empty() ? "" : ", ", task.index(), task_words(program.task(task)));
   }
   if (finding.buffer.valid() && finding.buffer.index() < program.buffers.size()) {
     where += fmt::format("{}buffer {} '{}'", where.empty() ? "" : ", ", finding.buffer.index(),
@@ -91,7 +100,7 @@ std::string describe(const Finding& finding, const schedule::Program& program) {
     if (finding.end > finding.begin) where += fmt::format(" bytes [{}, {})", finding.begin, finding.end);
   }
   return fmt::format("{}: {}{}{}; mend: {}", finding.id(), where, where.empty() ? "" : ": ", finding.message,
-                     abi::info(finding.rule).mend);
+                     finding.mend_words());
 }
 
 }  // namespace amk::validator

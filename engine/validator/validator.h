@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "abi/tables.h"
@@ -25,11 +26,17 @@ struct Finding {
   uint64_t begin = 0;  ///< bytes of `buffer`
   uint64_t end = 0;
   std::string message;  ///< expected and actual
+  std::string mend;     ///< what would mend this very one; empty where the rule's own words say all
 
   [[nodiscard]] const char* id() const { return abi::info(rule).id; }
+  /// What would mend it, in any case.
+  [[nodiscard]] std::string_view mend_words() const {
+    return mend.empty() ? std::string_view(abi::info(rule).mend) : std::string_view(mend);
+  }
 };
 
-/// "rule.id: message [tasks 3 'o.l0.2', 7 '...'; buffer 'x0' bytes 0..512] mend: ...".
+/// "rule.id: task 3 'l0.o[0:8]', task 7 '...', buffer 5 'x0' bytes [0, 512): expected ..., found ...; mend: ...". A
+/// task without a label is named by its instruction: "task 3 (Gemv)".
 [[nodiscard]] std::string describe(const Finding& finding, const schedule::Program& program);
 
 enum class Outcome : uint8_t {
@@ -63,10 +70,17 @@ struct Validation {
 /// Takes the program over, so that what was validated cannot change before it runs.
 [[nodiscard]] Validation validate(schedule::Program program);
 
+/// What tests change about the rules, to show what each is good for. Only validate() makes a ValidatedProgram, and it
+/// has none of this.
+struct TestHooks {
+  std::optional<abi::Rule> switched_off = std::nullopt;  ///< findings of this rule are dropped
+  uint32_t instruction_arch_min = 0;                     ///< every instruction asks for at least this architecture
+};
+
 /// Checks programs one after another without allocating anew for each: for campaigns of millions.
 class Validator {
  public:
-  Validator();
+  explicit Validator(const TestHooks& hooks = {});
   ~Validator();
   Validator(Validator&&) noexcept;
   Validator& operator=(Validator&&) noexcept;

@@ -15,8 +15,10 @@ void check_target(Context& context) {
     if (context.program.target == target.name) context.work.target = &target;
   }
   if (context.work.target == nullptr) {
-    context.report(Rule::kTarget, {},
-                   fmt::format("expected a target of the table, found '{}'", context.program.target));
+    std::string names;
+    for (const abi::TargetInfo& target : abi::kTargets)
+      names += fmt::format("{}{}", names.empty() ? "" : ", ", target.name);
+    context.report(Rule::kTarget, {}, fmt::format("expected one of {}, found '{}'", names, context.program.target));
   }
 }
 
@@ -34,8 +36,10 @@ void check_capacity(Context& context) {
   limit("queues", program.placement.queues.size(), kSmsMax);
   limit("bytes of scratch", program.scratch_bytes, kBufferBytesMax);
   if (program.ir_version != schedule::kIrVersion) {
-    context.report(Rule::kCapacity, {},
-                   fmt::format("expected IR version {}, found {}", schedule::kIrVersion, program.ir_version));
+    context
+        .report(Rule::kCapacity, {},
+                fmt::format("expected IR version {}, found {}", schedule::kIrVersion, program.ir_version))
+        .mend = fmt::format("write the program anew as version {}", schedule::kIrVersion);
   }
 }
 
@@ -52,6 +56,16 @@ std::optional<uint64_t> sound_size(const abi::Shape& shape) {
   return size && *size <= kBufferBytesMax ? size : std::nullopt;
 }
 
+const char* space_name(schedule::Space space) {
+  switch (space) {
+    case schedule::Space::kGlobal:
+      return "global";
+    case schedule::Space::kScratch:
+      return "scratch";
+  }
+  return "a space that does not exist";
+}
+
 void check_buffer(Context& context, uint32_t index) {
   const schedule::Buffer& buffer = context.program.buffers[index];
   Workspace& work = context.work;
@@ -64,9 +78,11 @@ void check_buffer(Context& context, uint32_t index) {
     return;
   }
   if (abi::is_quantised(buffer.shape.dtype) && (buffer.kind != abi::BufferKind::kWeight || buffer.shape.rank != 2)) {
-    context.report(Rule::kBufferShape, {}, id, 0, 0,
-                   fmt::format("expected {} only of a weight of rank 2, found it of kind {} and rank {}",
-                               abi::dtype_name(buffer.shape.dtype), abi::kBufferKindNames[kind], buffer.shape.rank));
+    context
+        .report(Rule::kBufferShape, {}, id, 0, 0,
+                fmt::format("expected {} only of a weight of rank 2, found it of kind {} and rank {}",
+                            abi::dtype_name(buffer.shape.dtype), abi::kBufferKindNames[kind], buffer.shape.rank))
+        .mend = "store it as f32, f16 or bf16";
     return;
   }
   const std::optional<uint64_t> size = sound_size(buffer.shape);
@@ -79,19 +95,24 @@ void check_buffer(Context& context, uint32_t index) {
         fmt::format("expected rank 1 to 4, positive extents and at most {} bytes, found rank {}, [{}, {}, {}, {}]",
                     kBufferBytesMax, buffer.shape.rank, extent[0], extent[1], extent[2], extent[3]));
   }
-  const bool scratch = buffer.kind == abi::BufferKind::kActivation;
-  if (scratch != (buffer.space == schedule::Space::kScratch)) {
-    context.report(Rule::kBufferSpace, {}, id, 0, 0,
-                   fmt::format("expected a buffer of kind {} in {} memory, found it in {}", abi::kBufferKindNames[kind],
-                               scratch ? "scratch" : "global", scratch ? "global" : "scratch"));
+  const schedule::Space expected_space =
+      buffer.kind == abi::BufferKind::kActivation ? schedule::Space::kScratch : schedule::Space::kGlobal;
+  if (buffer.space != expected_space) {
+    context
+        .report(Rule::kBufferSpace, {}, id, 0, 0,
+                fmt::format("expected a buffer of kind {} in {} memory, found it in {}", abi::kBufferKindNames[kind],
+                            space_name(expected_space), space_name(buffer.space)))
+        .mend = fmt::format("set its space to '{}'", space_name(expected_space));
     work.buffer_sound[index] = 0;
   }
   if (buffer.kind != abi::BufferKind::kKvCache || !size) return;
   const uint32_t context_size = context.program.meta.context;
   if (buffer.shape.rank != 3 || buffer.shape.extent[1] != context_size) {
-    context.report(Rule::kBufferKv, {}, id, 0, 0,
-                   fmt::format("expected [heads, {}, head_dim], found rank {} with second extent {}", context_size,
-                               buffer.shape.rank, buffer.shape.extent[1]));
+    context
+        .report(Rule::kBufferKv, {}, id, 0, 0,
+                fmt::format("expected [heads, {}, head_dim], found rank {} with second extent {}", context_size,
+                            buffer.shape.rank, buffer.shape.extent[1]))
+        .mend = fmt::format("make the second of three extents {}, the program's context", context_size);
     work.buffer_sound[index] = 0;
     return;
   }

@@ -22,31 +22,35 @@ class TaskCheck {
     if (!sound_) return false;  // nothing below can be asked of an operand that is not there
     architecture();
     operands();
+    const size_t reported = context_.findings.size();
     for (const abi::Range& range : task_.ranges) bounds(range);
-    if (operands_fit_) agreement();
+    // A range outside its buffer is no range of the contract either: one finding is enough, and the contract mends it.
+    if (operands_fit_) agreement(reported);
     return sound_;
   }
 
  private:
-  void fail(Rule rule, std::string message) {
+  Finding& fail(Rule rule, std::string message) {
     sound_ = false;
-    context_.report(rule, {id_}, std::move(message));
+    return context_.report(rule, {id_}, std::move(message));
   }
-  void fail(Rule rule, const abi::Range& range, std::string message) {
+  Finding& fail(Rule rule, const abi::Range& range, std::string message) {
     sound_ = false;
-    context_.report(rule, {id_}, task_.operands[range.operand], range.begin, range.end, std::move(message));
+    return context_.report(rule, {id_}, task_.operands[range.operand], range.begin, range.end, std::move(message));
   }
 
   void references() {
     const schedule::Program& program = context_.program;
     if (static_cast<uint32_t>(task_.opcode) >= abi::kOpcodeCount) {
-      return fail(Rule::kReference, fmt::format("expected an opcode below {}, found {}", abi::kOpcodeCount,
-                                                static_cast<uint32_t>(task_.opcode)));
+      fail(Rule::kReference, fmt::format("expected an opcode below {}, found {}", abi::kOpcodeCount,
+                                         static_cast<uint32_t>(task_.opcode)));
+      return;
     }
     const uint32_t expected = abi::operand_count(task_.opcode);
     if (task_.operands.size() != expected) {
       fail(Rule::kOperandKind, fmt::format("expected {} operands for {}, found {}", expected,
-                                           abi::info(task_.opcode).name, task_.operands.size()));
+                                           abi::info(task_.opcode).name, task_.operands.size()))
+          .mend = fmt::format("name the operands {}", operand_names());
     }
     for (size_t i = 0; i < task_.operands.size(); ++i) {
       if (task_.operands[i].index() < program.buffers.size()) continue;
@@ -62,7 +66,9 @@ class TaskCheck {
     counter(task_.signal, "signal");
     if (!instructions::params_match(task_.opcode, task_.params)) {
       fail(Rule::kParamRange,
-           fmt::format("expected {}, found parameters of another instruction", abi::info(task_.opcode).record));
+           fmt::format("expected {}, found parameters of another instruction", abi::info(task_.opcode).record))
+          .mend = fmt::format("give it the parameters of {}, or the instruction that these are of",
+                              abi::info(task_.opcode).name);
     }
   }
 
@@ -74,8 +80,9 @@ class TaskCheck {
 
   void architecture() {
     const abi::TargetInfo* target = context_.work.target;
-    if (target == nullptr || target->sm >= abi::info(task_.opcode).min_arch) return;
-    fail(Rule::kArch, fmt::format("expected sm_{} or later for {}, found {} (sm_{})", abi::info(task_.opcode).min_arch,
+    const uint32_t min_arch = std::max(abi::info(task_.opcode).min_arch, context_.hooks.instruction_arch_min);
+    if (target == nullptr || target->sm >= min_arch) return;
+    fail(Rule::kArch, fmt::format("expected sm_{} or later for {}, found {} (sm_{})", min_arch,
                                   abi::info(task_.opcode).name, target->name, target->sm));
   }
 
@@ -95,12 +102,41 @@ class TaskCheck {
       if (fits) continue;
       operands_fit_ = false;
       sound_ = false;
-      context_.report(Rule::kOperandKind, {id_}, task_.operands[i], 0, 0,
-                      fmt::format("operand {} of {}: expected {}, rank {}, found {} {} of rank {}", expected.name,
-                                  abi::info(task_.opcode).name, expected.doc, expected.rank,
-                                  abi::kBufferKindNames[static_cast<size_t>(buffer.kind)],
-                                  abi::dtype_name(buffer.shape.dtype), buffer.shape.rank));
+      context_.report(
+          Rule::kOperandKind, {id_}, task_.operands[i], 0, 0,
+          fmt::format("operand '{}' of {}: expected {} of type {} and rank {}, {}, found {} of type {} and "
+                      "rank {}",
+                      expected.name, abi::info(task_.opcode).name, kind_words(expected), dtype_words(expected.dtypes),
+                      expected.rank, expected.doc, abi::kBufferKindNames[static_cast<size_t>(buffer.kind)],
+                      abi::dtype_name(buffer.shape.dtype), buffer.shape.rank));
     }
+  }
+
+  /// "activation or io_output"; of an input, which one.
+  [[nodiscard]] static std::string kind_words(const abi::OperandInfo& operand) {
+    if (operand.kinds == abi::kinds::kInput) return fmt::format("the io_input '{}'", operand.name);
+    std::string words;
+    for (uint32_t kind = 0; kind < abi::kBufferKindCount; ++kind) {
+      if ((operand.kinds >> kind & 1U) == 0) continue;
+      words += fmt::format("{}{}", words.empty() ? "" : " or ", abi::kBufferKindNames[kind]);
+    }
+    return words;
+  }
+  [[nodiscard]] static std::string dtype_words(uint32_t dtypes) {
+    std::string words;
+    for (uint32_t dtype = 0; dtype < abi::kDtypeCount; ++dtype) {
+      if ((dtypes >> dtype & 1U) == 0) continue;
+      words += fmt::format("{}{}", words.empty() ? "" : " or ", abi::dtype_name(static_cast<abi::Dtype>(dtype)));
+    }
+    return words;
+  }
+  /// "table, token, y": all that the instruction takes.
+  [[nodiscard]] std::string operand_names() const {
+    std::string words;
+    for (uint32_t i = 0; i < abi::operand_count(task_.opcode); ++i) {
+      words += fmt::format("{}{}", words.empty() ? "" : ", ", abi::operand(task_.opcode, i).name);
+    }
+    return words;
   }
 
   /// The token indexes a table and the position a cache: neither may stand for the other.
@@ -136,21 +172,33 @@ class TaskCheck {
     }
   }
 
-  /// The declared ranges against the instruction's contract.
-  void agreement() {
+  /// The declared ranges against the instruction's contract. Findings of the task from `reported` on are about single
+  /// ranges: they are told what the contract wants instead.
+  void agreement(size_t reported) {
     std::array<abi::Shape, abi::kMaxOperands> shapes;
     for (size_t i = 0; i < task_.operands.size(); ++i) shapes[i] = context_.program.buffer(task_.operands[i]).shape;
     instructions::RangeList list;
     const auto problem =
         instructions::contract(task_.opcode, task_.params, {shapes.data(), task_.operands.size()}, list);
-    if (problem) return fail(Rule::kParamRange, fmt::format("{}: {}", abi::info(task_.opcode).name, *problem));
+    if (problem) {
+      if (sound_) fail(Rule::kParamRange, fmt::format("{}: {}", abi::info(task_.opcode).name, *problem));
+      return;
+    }
     const std::span<const abi::Range> expected = list.ranges();
     const auto [wanted, declared] =
         std::mismatch(expected.begin(), expected.end(), task_.ranges.begin(), task_.ranges.end());
     if (wanted == expected.end() && declared == task_.ranges.end()) return;
     const std::string want = wanted == expected.end() ? "no more ranges" : words(*wanted);
     const std::string found = declared == task_.ranges.end() ? "no more ranges" : words(*declared);
-    fail(Rule::kAccessContract, fmt::format("range {}: expected {}, found {}", wanted - expected.begin(), want, found));
+    const std::string mend =
+        wanted == expected.end() ? fmt::format("take {} away", found) : fmt::format("declare {}", want);
+    if (!sound_) {
+      for (size_t i = reported; i < context_.findings.size(); ++i) context_.findings[i].mend = mend;
+      return;
+    }
+    fail(Rule::kAccessContract, wanted == expected.end() ? *declared : *wanted,
+         fmt::format("range {}: expected {}, found {}", wanted - expected.begin(), want, found))
+        .mend = mend;
   }
 
   [[nodiscard]] std::string words(const abi::Range& range) const {

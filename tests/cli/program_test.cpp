@@ -34,7 +34,8 @@ TEST_CASE("validate names the rule of a planted fault, its tasks and what would 
   const Json findings = run_json({"validate", file}, 1);
   REQUIRE(findings.is_array());
   REQUIRE(!findings.empty());
-  const std::set<std::string> keys = {"rule", "family", "message", "mend", "tasks", "buffer", "begin", "end", "text"};
+  const std::set<std::string> keys = {"rule",   "family",      "message", "mend", "tasks", "labels",
+                                      "buffer", "buffer_name", "begin",   "end",  "text"};
   std::set<std::string> rules;
   for (const Json& finding : findings) {
     CHECK(keys_of(finding) == keys);

@@ -30,7 +30,7 @@ using vm::cuda::Device;
 
 namespace {
 
-constexpr uint32_t kContext = 320;  // two blocks of attention's default, and a part of one
+constexpr uint32_t kContext = 320;  // several blocks of attention's default, the last a part of one
 constexpr const char* kShippedModel = "models/shakespeare-llama-3m";
 
 ThreadPool& pool() {
@@ -451,7 +451,7 @@ TEST_CASE("a dropped fence does not go unseen, whichever protocol it stood in") 
       const double difference = eval::largest_difference(truth.logits[i], (*broken)->logits().value());
       wrong |= !(difference <= model.tolerance(truth.logits[i], program));
     }
-    MESSAGE((reported ? "reported by the deadline" : "seen in the logits"));
+    MESSAGE(std::string(reported ? "reported by the deadline" : "seen in the logits"));
     CHECK((wrong || reported));
   }
 }

@@ -41,6 +41,29 @@ abi::StreamBackend best_backend(uint32_t sm) {
   return abi::StreamBackend::kPlain;
 }
 
+/// More warps pay where a weight costs more than its product: quantised ones must be widened.
+uint32_t best_threads(const Program& program) {
+  const bool quantised = std::any_of(program.buffers.begin(), program.buffers.end(), [](const Buffer& buffer) {
+    return buffer.kind == abi::BufferKind::kWeight && abi::is_quantised(buffer.shape.dtype);
+  });
+  return quantised ? 480 : 416;
+}
+
+/// Short levels want short queues: what waits for another SM's values waits behind the copies. Long ones want the
+/// memory busy (docs/performance-log.md).
+uint32_t best_copies(const LoweringState& state) {
+  constexpr uint64_t kLongLevel = uint64_t{512} << 10;  // bytes an SM
+  uint64_t bytes = 0, levels = 0;
+  for (const Stage& stage : state.stages) {
+    uint64_t of_stage = 0;
+    for (uint32_t task = stage.begin; task < stage.end; ++task)
+      of_stage += weight_bytes(state.program.tasks[task], state.program);
+    bytes += of_stage;
+    levels += of_stage > 0 ? 1 : 0;
+  }
+  return bytes > kLongLevel * levels * state.request.target->sms ? 3 : 2;
+}
+
 uint32_t saturated(uint64_t bytes) { return static_cast<uint32_t>(std::min<uint64_t>(bytes, UINT32_MAX)); }
 
 Error does_not_fit(const Launch& launch, uint32_t limit, std::string_view knob) {
@@ -61,7 +84,7 @@ Status plan_launch(LoweringState& state) {
   const uint32_t limit = target.smem_block_kb << 10;
   const uint32_t budget = config.smem_bytes_per_block.value_or(limit);
   Launch& launch = state.program.launch;
-  launch.threads_per_block = config.threads_per_block;
+  launch.threads_per_block = config.threads_per_block.value_or(best_threads(state.program));
   launch.products = config.products.value_or(
       target.sm >= abi::min_arch(abi::Products::kTensorCores) ? abi::Products::kTensorCores : abi::Products::kFloat32);
   launch.sync_protocol = config.sync_protocol;
@@ -73,7 +96,7 @@ Status plan_launch(LoweringState& state) {
   const auto for_ring = static_cast<uint32_t>(budget - std::min<uint64_t>(budget, taken));
   const uint32_t fitting = launch.stage_bytes == 0 ? 0 : for_ring / launch.stage_bytes;
   launch.stages = config.pipelining_depth.value_or(std::clamp(fitting, 2U, kStagesMax));
-  launch.copies_in_flight = config.copies_in_flight;
+  launch.copies_in_flight = config.copies_in_flight.value_or(std::min(best_copies(state), launch.stages));
   launch.tokens_per_launch = config.tokens_per_launch;
   launch.stream_backend = config.stream_backend.value_or(best_backend(target.sm));
 

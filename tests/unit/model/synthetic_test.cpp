@@ -47,6 +47,7 @@ TEST_CASE("every built-in opens, with the sizes of its namesake") {
       {"synthetic:llama-3.2-1b", 1236},
       {"synthetic:llama-3.2-3b", 3213},
       {"synthetic:llama-3.1-8b", 8030},
+      {"synthetic:llama-3.1-70b", 70554},
   };
   REQUIRE(builtin_models().size() == millions.size());
   for (const std::string_view name : builtin_models()) {
