@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/files.h"
 #include "eval/evaluate.h"
 #include "eval/gpu_machine.h"
 #include "eval/history.h"
@@ -21,6 +22,7 @@
 #include "support/expected.h"
 #include "support/lowered.h"
 #include "support/skipped.h"
+#include "support/temp_directory.h"
 #include "vm/cuda/cuda_vm.h"
 
 using namespace amk;
@@ -65,9 +67,10 @@ struct Truth {
 };
 
 struct Model {
-  explicit Model(const std::string& source, const std::string& weights = "stored", abi::Dtype kv = abi::Dtype::kF32)
+  explicit Model(const std::string& source, const std::string& weights = "stored", abi::Dtype kv = abi::Dtype::kF32,
+                 uint32_t positions = kContext)
       : checkpoint(open(source, weights)), graph(schedule::build_graph(checkpoint)), kv_dtype(kv) {
-    context = std::min(kContext, graph.config.context_max);
+    context = std::min(positions, graph.config.context_max);
   }
   static model::Checkpoint open(const std::string& source, const std::string& weights) {
     model::OpenOptions options;
@@ -283,6 +286,26 @@ TEST_CASE("golden models agree with the oracle, fused and unfused") {
     const Truth truth = model.truth(12);
     check_program(*gpu, model, truth, {}, folder);
     check_program(*gpu, model, truth, test::unfused(), folder + " unfused");
+  }
+}
+
+TEST_CASE("at position 100,000 the program agrees with the oracle: RoPE is exact, attention long") {
+  Gpu* gpu = gpu_or_skip("position 100,000");
+  if (gpu == nullptr) return;
+  const test::TempDirectory directory;
+  const std::filesystem::path folder = directory.path() / "long";
+  std::filesystem::copy("tests/models/llama3-rope", folder, std::filesystem::copy_options::recursive);
+  std::string config = test::slurp(folder / "config.json");
+  const std::string given = "\"max_position_embeddings\": 512";
+  REQUIRE(config.find(given) != std::string::npos);
+  config.replace(config.find(given), given.size(), "\"max_position_embeddings\": 131072");
+  require(write_file_atomic(folder / "config.json", config));
+  for (const abi::Dtype dtype : {abi::Dtype::kF32, abi::Dtype::kBf16}) {
+    const Model model(folder.string(), "stored", dtype, 100'001);
+    REQUIRE(model.context == 100'001);
+    const validator::ValidatedProgram program = model.program(*gpu);
+    CudaVm machine = load(*gpu, model, program);
+    check_late(machine, model, program);
   }
 }
 

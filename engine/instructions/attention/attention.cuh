@@ -26,6 +26,10 @@ inline constexpr uint32_t kLanes = lanes_of(kVectors);  ///< lanes a position
 inline constexpr uint32_t kPositions = 32 / kLanes;     ///< positions that a warp takes at once
 inline constexpr uint32_t kPerLane = (kVectors + kLanes - 1) / kLanes;
 inline constexpr uint32_t kWords = kVector * kKvBytes / 4;  ///< of a lane's part of a row
+inline constexpr uint32_t kSets = kWarps / kHeads;
+/// Times kPositions that a warp takes one after another before it corrects its softmax.
+inline constexpr uint32_t kRounds = kPerLane > 1 ? 1 : 4;
+inline constexpr uint32_t kUnit = kRounds * kPositions;
 
 /// A lane's part of a row, as stored.
 struct Raw {
@@ -70,149 +74,128 @@ __device__ __forceinline__ uint32_t column_of(const Block& block, uint32_t v) {
   return (v * kLanes + block.lane % kLanes) * kVector;
 }
 
-/// Running softmax of kHeads heads over the positions that a group of lanes has taken.
+/// Running softmax of one head over the positions that a group of lanes has taken.
 struct Running {
-  float top[kHeads];
-  float sum[kHeads];
-  float value[kHeads][kPerLane][kVector];
-
-  __device__ __forceinline__ Running() {
-#pragma unroll
-    for (uint32_t h = 0; h < kHeads; ++h) {
-      top[h] = -kInfinity;
-      sum[h] = 0;
-#pragma unroll
-      for (uint32_t v = 0; v < kPerLane; ++v) {
-#pragma unroll
-        for (uint32_t i = 0; i < kVector; ++i) value[h][v][i] = 0;
-      }
-    }
-  }
+  float top = -kInfinity;
+  float sum = 0;
+  float value[kPerLane][kVector] = {};
 };
 
-/// Adds one position of each group of lanes, `there` where the group has one: its key's and its value's row stand at
-/// `key` and `value`. `q` is [kHeads][head_dim] in shared memory, scaled.
-__device__ __forceinline__ void add_position(const Block& block, const float* q, const unsigned char* key,
-                                             const unsigned char* value, bool there, Running& running) {
-  float score[kHeads] = {};
+/// Adds `kRounds` positions of each group of lanes to its softmax: the scores of all first, then one correction for
+/// all. The group's r-th position stands r * kPositions rows behind `key` and `value`; there are `left` positions from
+/// this warp's first on. `q` is this lane's part of the head's query, scaled.
+__device__ __forceinline__ void add_positions(const Block& block, const float (&q)[kPerLane][kVector],
+                                              const unsigned char* key, const unsigned char* value, uint32_t left,
+                                              Running& running) {
+  constexpr uint32_t kStep = kPositions * CacheStream::kRowBytes;
+  const auto there = [&](uint32_t r) { return r * kPositions + block.lane / kLanes < left; };
+  // What stands behind the last position may be anything, even no number.
+  const auto part_of = [&](const unsigned char* row, uint32_t r, uint32_t v) {
+    return there(r) && column_of(block, v) < kHeadDim ? raw_part(row + r * kStep + column_of(block, v) * kKvBytes)
+                                                      : Raw{};
+  };
+  float score[kRounds];
+  float top = running.top;
 #pragma unroll
-  for (uint32_t v = 0; v < kPerLane; ++v) {
-    if (column_of(block, v) >= kHeadDim) continue;
-    const Raw raw = raw_part(key + column_of(block, v) * kKvBytes);
-#pragma unroll
-    for (uint32_t h = 0; h < kHeads; ++h) {
-      float factor[kVector];
-      float_part(q + h * kHeadDim + column_of(block, v), factor);
-#pragma unroll
-      for (uint32_t i = 0; i < kVector; ++i) score[h] += factor[i] * widened(raw, i);
-    }
-  }
-  float share[kHeads];
-#pragma unroll
-  for (uint32_t h = 0; h < kHeads; ++h) {
-#pragma unroll
-    for (uint32_t offset = 1; offset < kLanes; offset *= 2) {
-      score[h] += __shfl_xor_sync(kAllLanes, score[h], offset);
-    }
-    if (!there) continue;
-    const float top = fmaxf(running.top[h], score[h]);
-    const float old = weight(running.top[h], top);
-    share[h] = __expf(score[h] - top);
-    running.sum[h] = running.sum[h] * old + share[h];
-    running.top[h] = top;
+  for (uint32_t r = 0; r < kRounds; ++r) {
+    score[r] = 0;
 #pragma unroll
     for (uint32_t v = 0; v < kPerLane; ++v) {
+      const Raw raw = part_of(key, r, v);
 #pragma unroll
-      for (uint32_t i = 0; i < kVector; ++i) running.value[h][v][i] *= old;
+      for (uint32_t i = 0; i < kVector; ++i) score[r] += q[v][i] * widened(raw, i);
     }
+#pragma unroll
+    for (uint32_t offset = 1; offset < kLanes; offset *= 2) {
+      score[r] += __shfl_xor_sync(kAllLanes, score[r], offset);
+    }
+    if (!there(r)) score[r] = -kInfinity;
+    top = fmaxf(top, score[r]);
   }
-  if (!there) return;
+  const float old = weight(running.top, top);
+  running.top = top;
+  running.sum *= old;
 #pragma unroll
   for (uint32_t v = 0; v < kPerLane; ++v) {
-    if (column_of(block, v) >= kHeadDim) continue;
-    const Raw raw = raw_part(value + column_of(block, v) * kKvBytes);
 #pragma unroll
-    for (uint32_t h = 0; h < kHeads; ++h) {
+    for (uint32_t i = 0; i < kVector; ++i) running.value[v][i] *= old;
+  }
 #pragma unroll
-      for (uint32_t i = 0; i < kVector; ++i) running.value[h][v][i] += share[h] * widened(raw, i);
+  for (uint32_t r = 0; r < kRounds; ++r) {
+    const float share = weight(score[r], top);
+    running.sum += share;
+#pragma unroll
+    for (uint32_t v = 0; v < kPerLane; ++v) {
+      const Raw raw = part_of(value, r, v);
+#pragma unroll
+      for (uint32_t i = 0; i < kVector; ++i) running.value[v][i] += share * widened(raw, i);
     }
   }
 }
 
-/// Takes this warp's share of the positions that come through the ring. A group of kPositions is one warp's; they go
-/// round the warps, from stage to stage.
-__device__ __forceinline__ void take_stages(const Block& block, const CacheStream& stream, const float* q,
-                                            Cursor<kStages>& ring, Running& running) {
+/// Takes this warp's share of the positions that come through the ring, for head `h` of those at hand. A unit of kUnit
+/// positions is one set's; they go round the sets, from stage to stage. A warp that has no head looks on.
+__device__ __forceinline__ void take_stages(const Block& block, const CacheStream& stream, const float* query,
+                                            bool has_head, Cursor<kStages>& ring, Running& running) {
   const StageSlots slots = stage_slots();
-  uint32_t before = 0;  // groups before the stage, modulo kWarps
+  float q[kPerLane][kVector] = {};
+#pragma unroll
+  for (uint32_t v = 0; v < kPerLane; ++v) {
+    if (column_of(block, v) < kHeadDim) float_part(query + column_of(block, v), q[v]);
+  }
+  const uint32_t set = block.warp / kHeads;
+  uint32_t before = 0;  // units before the stage, modulo kSets
 #pragma unroll 1
   for (uint32_t first = stream.begin(); first < stream.end(); first += CacheStream::kStagePositions) {
     const uint32_t count = min(CacheStream::kStagePositions, stream.end() - first);
-    const uint32_t groups = (count + kPositions - 1) / kPositions;
+    const uint32_t units = has_head ? (count + kUnit - 1) / kUnit : 0;
     slots.wait_full(block, ring);
-    const unsigned char* keys = stage_data(ring.slot);
-    uint32_t mine = block.warp - before;
-    if (block.warp < before) mine += kWarps;
+    uint32_t mine = set - before;
+    if (set < before) mine += kSets;
 #pragma unroll 1
-    for (; mine < groups; mine += kWarps) {
-      const uint32_t position = mine * kPositions + block.lane / kLanes;
-      const unsigned char* key = keys + position * CacheStream::kRowBytes;
-      add_position(block, q, key, key + CacheStream::kValuesAt, position < count, running);
+    for (; mine < units; mine += kSets) {
+      const uint32_t position = mine * kUnit + block.lane / kLanes;
+      const unsigned char* key = stage_data(ring.slot) + position * CacheStream::kRowBytes;
+      add_positions(block, q, key, key + CacheStream::kValuesAt, count - mine * kUnit, running);
     }
     slots.release(block, ring);
     ring.advance();
-    before = (before + groups) % kWarps;
+    before = (before + units) % kSets;
   }
 }
 
-/// Joins the states of the warp's lane groups; every group then has the warp's.
-__device__ __forceinline__ void join_warp(Running& running) {
-#pragma unroll
-  for (uint32_t h = 0; h < kHeads; ++h) {
-    float top = running.top[h];
-#pragma unroll
-    for (uint32_t offset = kLanes; offset < 32; offset *= 2) top = fmaxf(top, __shfl_xor_sync(kAllLanes, top, offset));
-    const float mine = weight(running.top[h], top);
-    running.top[h] = top;
-    running.sum[h] *= mine;
-#pragma unroll
-    for (uint32_t v = 0; v < kPerLane; ++v) {
-#pragma unroll
-      for (uint32_t i = 0; i < kVector; ++i) running.value[h][v][i] *= mine;
-    }
-  }
-#pragma unroll 1
-  for (uint32_t offset = kLanes; offset < 32; offset *= 2) {
-#pragma unroll
-    for (uint32_t h = 0; h < kHeads; ++h) {
-      running.sum[h] += __shfl_xor_sync(kAllLanes, running.sum[h], offset);
-#pragma unroll
-      for (uint32_t v = 0; v < kPerLane; ++v) {
-#pragma unroll
-        for (uint32_t i = 0; i < kVector; ++i) {
-          running.value[h][v][i] += __shfl_xor_sync(kAllLanes, running.value[h][v][i], offset);
-        }
-      }
-    }
-  }
+/// Sets that take_stages() gives something to.
+__device__ __forceinline__ uint32_t sets_with_positions(const CacheStream& stream) {
+  const uint32_t count = stream.end() - stream.begin();
+  const uint32_t whole = count / CacheStream::kStagePositions, rest = count % CacheStream::kStagePositions;
+  constexpr uint32_t kStageUnits = (CacheStream::kStagePositions + kUnit - 1) / kUnit;
+  return min(kSets, whole * kStageUnits + (rest + kUnit - 1) / kUnit);
 }
 
-/// Leaves the warp's state in shared memory.
-__device__ __forceinline__ void leave(const Block& block, const Running& running, float* state) {
-  if (block.lane >= kLanes) return;
+/// Joins the states of the warp's lane groups and leaves the result at `out`.
+__device__ __forceinline__ void leave(const Block& block, Running& running, float* out) {
+  float top = running.top;
 #pragma unroll
-  for (uint32_t h = 0; h < kHeads; ++h) {
-    float* out = state + h * kStatePitch;
+  for (uint32_t offset = kLanes; offset < 32; offset *= 2) top = fmaxf(top, __shfl_xor_sync(kAllLanes, top, offset));
+  const float mine = weight(running.top, top);
+  const auto over_groups = [&](float share) {
+    share *= mine;
 #pragma unroll
-    for (uint32_t v = 0; v < kPerLane; ++v) {
-      if (column_of(block, v) >= kHeadDim) continue;
+    for (uint32_t offset = kLanes; offset < 32; offset *= 2) share += __shfl_xor_sync(kAllLanes, share, offset);
+    return share;
+  };
+  const float sum = over_groups(running.sum);
 #pragma unroll
-      for (uint32_t i = 0; i < kVector; ++i) out[column_of(block, v) + i] = running.value[h][v][i];
+  for (uint32_t v = 0; v < kPerLane; ++v) {
+#pragma unroll
+    for (uint32_t i = 0; i < kVector; ++i) {
+      const float value = over_groups(running.value[v][i]);
+      if (block.lane < kLanes && column_of(block, v) < kHeadDim) out[column_of(block, v) + i] = value;
     }
-    if (block.lane == 0) {
-      out[kHeadDim] = running.top[h];
-      out[kHeadDim + 1] = running.sum[h];
-    }
+  }
+  if (block.lane == 0) {
+    out[kHeadDim] = top;
+    out[kHeadDim + 1] = sum;
   }
 }
 
@@ -240,27 +223,29 @@ __device__ __forceinline__ void leave_row(const Block& block, const float* q, co
 __device__ __forceinline__ void stage_inputs(const Block& block, const TaskRecord& task, const CacheStream& stream,
                                              uint32_t head, uint32_t heads, float* q) {
   const auto& params = params_of<abi::AttentionParams>(task);
-  const Activation queries(block, task.operand[operand_at(abi::Opcode::kAttention, "q")]);
   const uint32_t pairs = (kHeads + (stream.has_row() ? 2 : 0)) * kHeadDim / 2;
 #pragma unroll 1
   for (uint32_t pair = block.thread; pair < pairs; pair += kWarps * 32) {
-    const uint32_t i = 2 * pair;
-    float2 value = make_float2(0.0F, 0.0F);
-    if (i < heads * kHeadDim) {
-      value = queries.load2(head * kHeadDim + i);
-      value = make_float2(value.x * params.scale, value.y * params.scale);
-    } else if (i >= kHeads * kHeadDim) {
-      const bool is_key = i < (kHeads + 1) * kHeadDim;
-      const uint32_t column = i % kHeadDim;
-      if constexpr (kPackets) {
-        value = Activation(block, is_key ? task.current_k : task.current_v).load2(params.kv_head * kHeadDim + column);
-      } else {
-        const uint32_t position = block.turn.position;
-        const unsigned char* at = (is_key ? stream.keys(position) : stream.values(position)) + column * kKvBytes;
-        value = make_float2(load_cache(at), load_cache(at + kKvBytes));
-      }
+    const uint32_t i = 2 * pair, column = i % kHeadDim;
+    const bool is_query = i < kHeads * kHeadDim, is_key = i < (kHeads + 1) * kHeadDim;
+    if (is_query && i >= heads * kHeadDim) continue;
+    uint64_t operand = task.operand[operand_at(abi::Opcode::kAttention, "q")];
+    uint32_t from = head * kHeadDim + i;
+    float scale = params.scale;
+    if (!is_query) {
+      operand = is_key ? task.current_k : task.current_v;
+      from = params.kv_head * kHeadDim + column;
+      scale = 1.0F;
     }
-    *reinterpret_cast<float2*>(q + i) = value;
+    float2 value;
+    if (kPackets || is_query) {
+      value = Activation(block, operand).load2(from);
+    } else {
+      const uint32_t position = block.turn.position;
+      const unsigned char* at = (is_key ? stream.keys(position) : stream.values(position)) + column * kKvBytes;
+      value = make_float2(load_cache(at), load_cache(at + kKvBytes));
+    }
+    *reinterpret_cast<float2*>(q + i) = make_float2(value.x * scale, value.y * scale);
   }
 }
 
@@ -278,6 +263,9 @@ __device__ __forceinline__ Cursor<kStages> run_attention(const Block& block, con
   float* q = reinterpret_cast<float*>(Block::area());
   const float* row = q + attention::kHeads * attention::kHeadDim;  // [2][head_dim]: this pass's key and value
   float* first_state = q + attention::kInputFloats;
+  const bool joins = task.opcode == abi::Opcode::kAttentionCombine;
+  const Activation out(block, task.operand[joins ? operand_at(abi::Opcode::kAttentionCombine, "y")
+                                                 : operand_at(abi::Opcode::kAttention, "partials")]);
 #pragma unroll 1
   for (uint32_t first = 0; first < params.group; first += attention::kHeads) {
     const uint32_t heads = min(attention::kHeads, params.group - first);
@@ -289,28 +277,23 @@ __device__ __forceinline__ Cursor<kStages> run_attention(const Block& block, con
     if (stream.has_row()) attention::leave_row(block, q, row, heads, states.place(states.count++));
     if (past) {
       attention::Running running;
-      attention::take_stages(block, stream, q, ring, running);
-      const uint32_t groups = (stream.end() - stream.begin() + attention::kPositions - 1) / attention::kPositions;
-      const uint32_t active = min(kWarps, groups);
-      if (block.warp < active) {
-        attention::join_warp(running);
-        attention::leave(block, running, states.place(states.count + block.warp));
-      }
+      const uint32_t h = block.warp % attention::kHeads, set = block.warp / attention::kHeads;
+      const bool has_head = set < attention::kSets && h < heads;
+      attention::take_stages(block, stream, q + h * attention::kHeadDim, has_head, ring, running);
+      const uint32_t active = attention::sets_with_positions(stream);
+      if (has_head && set < active)
+        attention::leave(block, running, states.place(states.count + set) + h * attention::kStatePitch);
       states.count += active;
     }
     consumer_barrier();
-    if (task.opcode == abi::Opcode::kAttentionCombine) {
-      attention::add_splits(block, task, head, heads, states);
-      const Activation y(block, task.operand[operand_at(abi::Opcode::kAttentionCombine, "y")]);
-      attention::for_output(block, states, heads, [&](uint32_t h, uint32_t i, float2 value) {
-        y.store2((head + h) * attention::kHeadDim + i, value);
-      });
-    } else {
-      const Activation partials(block, task.operand[operand_at(abi::Opcode::kAttention, "partials")]);
-      attention::for_joined(block, states, heads, [&](uint32_t h, uint32_t i, float2 value) {
-        partials.store2(((head + h) * params.splits + params.split) * attention::kStatePitch + i, value);
-      });
-    }
+    if (joins) attention::add_splits(block, task, head, heads, states);
+    attention::for_joined(block, states, heads, [&](uint32_t h, uint32_t i, const attention::Joined& joined) {
+      if (joins && i == attention::kHeadDim) return;
+      const uint32_t row = joins ? head + h : (head + h) * params.splits + params.split;
+      const float scale = joins ? __fdividef(1.0F, joined.sum) : 1.0F;
+      out.store2(row * (joins ? attention::kHeadDim : attention::kStatePitch) + i,
+                 make_float2(joined.pair.x * scale, joined.pair.y * scale));
+    });
     if (first + attention::kHeads < params.group) consumer_barrier();
   }
   return ring;

@@ -42,14 +42,14 @@ class CacheStream {
   __device__ __forceinline__ uint32_t end() const { return end_; }
   /// Whether the split has this pass's row besides; that does not come through the ring.
   __device__ __forceinline__ bool has_row() const { return has_row_; }
-  /// How often they come: once for each kHeadsAtOnce query heads.
-  __device__ __forceinline__ uint32_t rounds() const { return (params_.group + kHeadsAtOnce - 1) / kHeadsAtOnce; }
-
-  /// Bytes of the keys of the stage that begins at position `first`. The last piece of 16 bytes may hold what lies
-  /// behind the last position; nobody looks at it.
-  __device__ __forceinline__ uint32_t chunk_bytes(uint32_t first) const {
-    return (min(kStagePositions, end_ - first) * kRowBytes + 15) / 16 * 16;
+  /// How often they come: once for all the heads that are handled at once.
+  __device__ __forceinline__ uint32_t rounds() const {
+    constexpr uint32_t kHeads = heads_at_once(build::kWarps, build::kGroup);
+    return begin_ == end_ ? 0 : (params_.group + kHeads - 1) / kHeads;
   }
+
+  /// Bytes of the keys. The last piece of 16 bytes may hold what lies behind the last position; nobody looks at it.
+  __device__ __forceinline__ uint32_t bytes() const { return ((end_ - begin_) * kRowBytes + 15) / 16 * 16; }
   __device__ __forceinline__ const unsigned char* keys(uint32_t position) const { return row(kKeys, position); }
   __device__ __forceinline__ const unsigned char* values(uint32_t position) const { return row(kValues, position); }
 

@@ -6,7 +6,7 @@
 namespace amk::device::attention {
 
 inline constexpr uint32_t kHeadDim = build::kHeadDim;
-inline constexpr uint32_t kHeads = build::kGroup < kHeadsAtOnce ? build::kGroup : kHeadsAtOnce;
+inline constexpr uint32_t kHeads = heads_at_once(kWarps, build::kGroup);
 
 /// A state in memory: of each head its values, not yet divided by the sum, the maximum, the sum.
 inline constexpr uint32_t kStatePitch = kHeadDim + 2;
@@ -28,9 +28,9 @@ struct States {
   __device__ __forceinline__ float* place(uint32_t s) const { return first + s * kStateFloats; }
 };
 
-/// Two values of a head, joined.
+/// Two elements of a head's joined state; elements head_dim and head_dim + 1 are its maximum and its sum.
 struct Joined {
-  float2 value = make_float2(0.0F, 0.0F);
+  float2 pair = make_float2(0.0F, 0.0F);
   float top = -kInfinity;
   float sum = 0;
 };
@@ -43,43 +43,30 @@ __device__ __forceinline__ Joined joined_pair(const States& states, uint32_t h, 
   for (uint32_t s = 0; s < states.count; ++s) {
     const float* state = head + s * kStateFloats;
     const float share = weight(state[kHeadDim], joined.top);
-    const float2 value = *reinterpret_cast<const float2*>(state + i);
-    joined.value.x += share * value.x;
-    joined.value.y += share * value.y;
+    const float2 pair = *reinterpret_cast<const float2*>(state + i);
+    joined.pair.x += share * pair.x;
+    joined.pair.y += share * pair.y;
     joined.sum += share * state[kHeadDim + 1];
   }
+  if (i == kHeadDim) joined.pair = make_float2(joined.top, joined.sum);
   return joined;
 }
 
-/// Calls body(h, i, values) for the joined state of each head, two elements at a time: i = 0, 2, ... of the values,
-/// then maximum and sum at i = head_dim.
+/// Calls body(h, i, joined) for elements i = 0, 2, ... of the joined state of each head.
 template <typename Body>
 __device__ __forceinline__ void for_joined(const Block& block, const States& states, uint32_t heads, Body&& body) {
 #pragma unroll 1
   for (uint32_t pair = block.thread; pair < heads * kStatePitch / 2; pair += kWarps * 32) {
     const uint32_t h = pair / (kStatePitch / 2), i = pair % (kStatePitch / 2) * 2;
-    const Joined joined = joined_pair(states, h, i == kHeadDim ? 0 : i);
-    body(h, i, i == kHeadDim ? make_float2(joined.top, joined.sum) : joined.value);
-  }
-}
-
-/// Calls body(h, i, values) for the attention output of each head, two elements at a time.
-template <typename Body>
-__device__ __forceinline__ void for_output(const Block& block, const States& states, uint32_t heads, Body&& body) {
-#pragma unroll 1
-  for (uint32_t pair = block.thread; pair < heads * kHeadDim / 2; pair += kWarps * 32) {
-    const uint32_t h = pair / (kHeadDim / 2), i = pair % (kHeadDim / 2) * 2;
-    const Joined joined = joined_pair(states, h, i);
-    const float scale = __fdividef(1.0F, joined.sum);
-    body(h, i, make_float2(joined.value.x * scale, joined.value.y * scale));
+    body(h, i, joined_pair(states, h, i));
   }
 }
 
 /// Joins all states into the first.
 __device__ __forceinline__ void collapse(const Block& block, uint32_t heads, States& states) {
   float* spare = states.place(kStatesMax - 1);
-  for_joined(block, states, heads, [&](uint32_t h, uint32_t i, float2 value) {
-    *reinterpret_cast<float2*>(spare + h * kStatePitch + i) = value;
+  for_joined(block, states, heads, [&](uint32_t h, uint32_t i, const Joined& joined) {
+    *reinterpret_cast<float2*>(spare + h * kStatePitch + i) = joined.pair;
   });
   consumer_barrier();
 #pragma unroll 1
@@ -94,7 +81,6 @@ __device__ __forceinline__ void stage_splits(const Block& block, const Activatio
                                              States& states) {
   constexpr uint32_t kAhead = 4;  // pairs under way together
   constexpr uint32_t kPairs = kStateFloats / 2;
-  constexpr uint32_t kNowhere = ~0U;
   float* to = states.place(states.count);
 #pragma unroll 1
   for (uint32_t first = block.thread; first < count * kPairs; first += kAhead * kWarps * 32) {
@@ -104,13 +90,15 @@ __device__ __forceinline__ void stage_splits(const Block& block, const Activatio
     for (uint32_t a = 0; a < kAhead; ++a) {
       const uint32_t pair = first + a * kWarps * 32;
       const uint32_t h = pair % kPairs / (kStatePitch / 2), i = pair % (kStatePitch / 2) * 2;
-      from[a] = pair < count * kPairs && h < heads ? partials.place(head + h, j + pair / kPairs) + i : kNowhere;
-      if (from[a] != kNowhere) loaded[a] = values.fetch(from[a]);
+      from[a] =
+          pair < count * kPairs && h < heads ? partials.place(head + h, j + pair / kPairs) + i : Activation::kNowhere;
+      if (from[a] != Activation::kNowhere) loaded[a] = values.fetch(from[a]);
     }
+    values.await_all(loaded, from);
 #pragma unroll
     for (uint32_t a = 0; a < kAhead; ++a) {
-      if (from[a] == kNowhere) continue;
-      reinterpret_cast<float2*>(to)[first + a * kWarps * 32] = values.arrived(loaded[a], from[a]);
+      if (from[a] != Activation::kNowhere)
+        reinterpret_cast<float2*>(to)[first + a * kWarps * 32] = values.values(loaded[a]);
     }
   }
   states.count += count;

@@ -124,7 +124,6 @@ struct CombineInput {
   __device__ __forceinline__ float2 value(Loaded& loaded, uint32_t column, float&) const {
     return partials.joined<kGroup>(block, loaded, column / build::kHeadDim, column % build::kHeadDim);
   }
-  __device__ __forceinline__ float single(uint32_t, float&) const { return 0.0F; }  // head_dim is even
 };
 
 __device__ __forceinline__ void run_combine(const Block& block, const TaskRecord& task) {

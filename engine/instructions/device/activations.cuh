@@ -34,16 +34,43 @@ class Activation {
     }
     return pair;
   }
-  /// The values that fetch(i) asked for, once they have come.
-  __device__ __forceinline__ float2 arrived(LoadedPair& pair, uint32_t i) const {
+  /// The values that fetch(i) asked for, once they have come. Unless `both` are, the second is no value and may be
+  /// anything.
+  __device__ __forceinline__ float2 arrived(LoadedPair& pair, uint32_t i, bool both = true) const {
     if constexpr (kPackets) {
       const uint32_t expected = tag();
-      if (pair.packets.first.tag != expected || pair.packets.second.tag != expected)
-        pair.packets = await_packets(packets() + i, expected, number_, block_.task);
-      return make_float2(__uint_as_float(pair.packets.first.value), __uint_as_float(pair.packets.second.value));
-    } else {
-      return pair.plain;
+      if (pair.packets.first.tag != expected || (both && pair.packets.second.tag != expected))
+        pair.packets = await_packets(packets() + i, expected, number_, block_.task, both);
     }
+    return values(pair);
+  }
+  static constexpr uint32_t kNowhere = ~0U;
+  /// Waits until all of several pairs have come, which fetch() asked for; at[a] may be kNowhere.
+  template <uint32_t kCount>
+  __device__ __forceinline__ void await_all(LoadedPair (&pairs)[kCount], const uint32_t (&at)[kCount]) const {
+    if constexpr (!kPackets) return;
+    const uint32_t expected = tag();
+    const auto here = [&](uint32_t a) {
+      return pairs[a].packets.first.tag == expected && pairs[a].packets.second.tag == expected;
+    };
+    wait_until(FaultKind::kPacket, block_.task, number_, expected, [&](uint32_t& seen) {
+      bool all = true;
+#pragma unroll
+      for (uint32_t a = 0; a < kCount; ++a) {
+        if (at[a] == kNowhere || here(a)) continue;
+        pairs[a] = fetch(at[a]);
+        if (here(a)) continue;
+        seen = pairs[a].packets.second.tag;
+        all = false;
+      }
+      return all;
+    });
+  }
+  /// The values of a pair that has come.
+  __device__ __forceinline__ float2 values(const LoadedPair& pair) const {
+    if constexpr (kPackets)
+      return make_float2(__uint_as_float(pair.packets.first.value), __uint_as_float(pair.packets.second.value));
+    return pair.plain;
   }
   __device__ __forceinline__ float2 load2(uint32_t i) const {
     LoadedPair pair = fetch(i);

@@ -96,12 +96,14 @@ __device__ __forceinline__ bool reached(uint32_t count, uint32_t target) {
 
 // These stand in line where they are used: as functions of their own they cost 3% (docs/performance-log.md).
 
-/// Two neighbouring packets, once both have the tag; `number` is the tag's, for reports.
-__device__ __forceinline__ PacketPair await_packets(const Packet* at, uint32_t tag, uint32_t number, uint32_t task) {
+/// Two neighbouring packets, once the first, and the second where `both` are meant, have the tag; `number` is the
+/// tag's, for reports.
+__device__ __forceinline__ PacketPair await_packets(const Packet* at, uint32_t tag, uint32_t number, uint32_t task,
+                                                    bool both) {
   PacketPair pair;
   wait_until(FaultKind::kPacket, task, number, tag, [&](uint32_t& seen) {
     pair = load_packets(at);
-    seen = pair.first.tag != tag ? pair.first.tag : pair.second.tag;
+    seen = pair.first.tag != tag || !both ? pair.first.tag : pair.second.tag;
     return seen == tag;
   });
   return pair;

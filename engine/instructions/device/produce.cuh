@@ -22,52 +22,64 @@ class Producer {
 
   /// Streams what the task needs, if anything.
   __device__ __forceinline__ void feed(const Block& block, const TaskRecord& task) {
-    if constexpr (kAttends) {
-      if (attends(task.opcode)) feed_caches(block, task);
+    Stream stream;
+    if (kAttends && attends(task.opcode)) {
+      stream = caches_of(task, block.turn.position);
+      if (stream.times > 0 && block.turn.pass > awaited_) await_passes(block);
+    } else if (task.opcode != abi::Opcode::kEmbed) {
+      stream = weights_of(task);
     }
-    if (task.tile_count > 0 && task.opcode != abi::Opcode::kEmbed) feed_weights(block, task);
+#pragma unroll 1
+    for (uint32_t time = 0; time < stream.times; ++time) {
+      const unsigned char* from = stream.from + uint64_t{time} * stream.stride;
+#pragma unroll 1
+      for (uint32_t left = stream.bytes; left > 0;) {
+        const uint32_t bytes = min(left, stream.chunk);
+        const Piece second{from + stream.second, stream.second == 0 ? 0 : bytes, CacheStream::kValuesAt};
+        stages_.fill_next(block, {Piece{from, bytes, 0}, second}, stream.policy);
+        from += bytes;
+        left -= bytes;
+      }
+    }
   }
   /// Publishes what is still under way.
   __device__ __forceinline__ void drain(const Block& block) { stages_.drain(block); }
   __device__ uint64_t once_policy() const { return once_; }
 
  private:
-  __device__ __forceinline__ void feed_weights(const Block& block, const TaskRecord& task) {
-    const uint32_t chunk_bytes = task.chunk_units * unit_bytes(task.format);
-    const unsigned char* from = reinterpret_cast<const unsigned char*>(task.stream);
-#pragma unroll 1
-    for (uint32_t tile = 0; tile < task.tile_count; ++tile) {
-#pragma unroll 1
-      for (uint32_t left = task.tile_bytes; left > 0;) {
-        const uint32_t bytes = left < chunk_bytes ? left : chunk_bytes;
-        stages_.fill_next(block, {Piece{from, bytes, 0}}, once_);
-        from += bytes;
-        left -= bytes;
-      }
-    }
-  }
+  /// `times` runs of `bytes`, each in stages of `chunk`; the run begins anew `stride` further on each time.
+  struct Stream {
+    const unsigned char* from = nullptr;
+    int64_t second = 0;  ///< another such stream, so far behind `from`, shares the stages; 0: there is none
+    uint32_t times = 0;
+    uint32_t bytes = 0;
+    uint32_t chunk = 0;
+    uint32_t stride = 0;
+    uint64_t policy = 0;
+  };
 
-  __device__ __forceinline__ void feed_caches(const Block& block, const TaskRecord& task) {
-    const CacheStream stream(task, block.turn.position);
-    if (stream.begin() == stream.end()) return;
-    if (block.turn.pass > awaited_) {
-      drain(block);  // the consumers need what has landed to finish the passes before
-      await_passes_before(block.turn.pass, block.task);
-      awaited_ = block.turn.pass;
+  __device__ __forceinline__ Stream weights_of(const TaskRecord& task) const {
+    return {reinterpret_cast<const unsigned char*>(task.stream),
+            0,
+            task.tile_count,
+            task.tile_bytes,
+            task.chunk_units * unit_bytes(task.format),
+            task.tile_bytes,
+            once_};
+  }
+  __device__ __forceinline__ Stream caches_of(const TaskRecord& task, uint32_t position) const {
+    const CacheStream caches(task, position);
+    const unsigned char* keys = caches.keys(caches.begin());
+    return {keys,  caches.values(caches.begin()) - keys, caches.rounds(), caches.bytes(), CacheStream::kValuesAt, 0,
+            again_};
+  }
+  __device__ __forceinline__ void await_passes(const Block& block) {
+    drain(block);  // the consumers need what has landed to finish the passes before
+    await_passes_before(block.turn.pass, block.task);
+    awaited_ = block.turn.pass;
 #if __CUDA_ARCH__ >= 900
-      if constexpr (kBulk) fence_before_bulk_copies();
+    if constexpr (kBulk) fence_before_bulk_copies();
 #endif
-    }
-#pragma unroll 1
-    for (uint32_t round = 0; round < stream.rounds(); ++round) {
-#pragma unroll 1
-      for (uint32_t first = stream.begin(); first < stream.end(); first += CacheStream::kStagePositions) {
-        const uint32_t bytes = stream.chunk_bytes(first);
-        stages_.fill_next(
-            block, {Piece{stream.keys(first), bytes, 0}, Piece{stream.values(first), bytes, CacheStream::kValuesAt}},
-            again_);
-      }
-    }
   }
 
   StageFeed stages_;

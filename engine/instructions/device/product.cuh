@@ -21,7 +21,7 @@ struct Progress {
 // An input of a product has, for the pair of columns that begins at an even `column`:
 //   prepare()  asks for what does not depend on this pass's values
 //   fetch()    asks for the pair
-//   value()    is the pair, adding to the lane's sum of squares; single() its first value, where it has but one
+//   value()    is the pair, adding to the lane's sum of squares; a column behind the last is 0
 
 /// The input as it stands in memory.
 struct VectorInput {
@@ -31,13 +31,16 @@ struct VectorInput {
     LoadedPair x;
   };
   Activation x;
+  uint32_t columns;
 
   __device__ __forceinline__ void prepare(Loaded&, uint32_t) const {}
   __device__ __forceinline__ void fetch(Loaded& loaded, uint32_t column) const { loaded.x = x.fetch(column); }
   __device__ __forceinline__ float2 value(Loaded& loaded, uint32_t column, float&) const {
-    return x.arrived(loaded.x, column);
+    const bool both = column + 1 < columns;
+    float2 v = x.arrived(loaded.x, column, both);
+    if (!both) v.y = 0.0F;
+    return v;
   }
-  __device__ __forceinline__ float single(uint32_t column, float&) const { return x.load(column); }
 };
 
 /// rmsnorm(x, norm) but for its one scalar, which the epilogue applies: the products need not wait for it.
@@ -48,22 +51,22 @@ struct NormInput {
     LoadedPair x;
     float2 norm;
   };
-  Activation x;
+  VectorInput vector;
   const float* norm;
 
   __device__ __forceinline__ void prepare(Loaded& loaded, uint32_t column) const {
-    loaded.norm = __ldg(reinterpret_cast<const float2*>(norm + column));
+    if (column + 1 < vector.columns) {
+      loaded.norm = __ldg(reinterpret_cast<const float2*>(norm + column));
+    } else {
+      loaded.norm = make_float2(__ldg(norm + column), 0.0F);
+    }
   }
-  __device__ __forceinline__ void fetch(Loaded& loaded, uint32_t column) const { loaded.x = x.fetch(column); }
+  __device__ __forceinline__ void fetch(Loaded& loaded, uint32_t column) const { loaded.x = vector.x.fetch(column); }
   __device__ __forceinline__ float2 value(Loaded& loaded, uint32_t column, float& squares) const {
-    const float2 v = x.arrived(loaded.x, column);
+    VectorInput::Loaded pair{loaded.x};
+    const float2 v = vector.value(pair, column, squares);
     squares += v.x * v.x + v.y * v.y;
     return make_float2(v.x * loaded.norm.x, v.y * loaded.norm.y);
-  }
-  __device__ __forceinline__ float single(uint32_t column, float& squares) const {
-    const float v = x.load(column);
-    squares += v * v;
-    return v * norm[column];
   }
 };
 
@@ -82,8 +85,8 @@ __device__ __forceinline__ float stage_input(const Block& block, const Input& in
     const auto column_of = [&](uint32_t j, uint32_t p) {
       return (first + j * kWarps) * Product::kColumns + block.lane * Product::kLaneColumns + 2 * p;
     };
-    const auto whole = [&](uint32_t j, uint32_t p) {
-      return first + j * kWarps < units && (Input::kTogether || column_of(j, p) + 1 < columns);
+    const auto wanted = [&](uint32_t j, uint32_t p) {
+      return first + j * kWarps < units && (Input::kTogether || column_of(j, p) < columns);
     };
     // Lanes that must ask together and have no column of their own ask for the last.
     const auto clamped = [&](uint32_t column) { return Input::kTogether ? min(column, columns - 2) : column; };
@@ -91,14 +94,14 @@ __device__ __forceinline__ float stage_input(const Block& block, const Input& in
     for (uint32_t j = 0; j < kAhead; ++j) {
 #pragma unroll
       for (uint32_t p = 0; p < kPairs; ++p) {
-        if (whole(j, p)) input.prepare(loaded[j][p], clamped(column_of(j, p)));
+        if (wanted(j, p)) input.prepare(loaded[j][p], clamped(column_of(j, p)));
       }
     }
 #pragma unroll
     for (uint32_t j = 0; j < kAhead; ++j) {
 #pragma unroll
       for (uint32_t p = 0; p < kPairs; ++p) {
-        if (whole(j, p)) input.fetch(loaded[j][p], clamped(column_of(j, p)));
+        if (wanted(j, p)) input.fetch(loaded[j][p], clamped(column_of(j, p)));
       }
     }
 #pragma unroll
@@ -110,11 +113,9 @@ __device__ __forceinline__ float stage_input(const Block& block, const Input& in
       for (uint32_t p = 0; p < kPairs; ++p) {
         const uint32_t column = column_of(j, p);
         float2 v = make_float2(0.0F, 0.0F);
-        if (whole(j, p)) {
+        if (wanted(j, p)) {
           v = input.value(loaded[j][p], clamped(column), squares);
           if (Input::kTogether && column >= columns) v = make_float2(0.0F, 0.0F);
-        } else if (column < columns) {
-          v.x = input.single(column, squares);
         }
         x[2 * p] = v.x;
         x[2 * p + 1] = v.y;
@@ -151,7 +152,13 @@ __device__ __forceinline__ typename Product::Sum multiply_tile(const Block& bloc
   return sum;
 }
 
-/// The sum of squares that stage_input()'s callers left, over all warps.
+/// Leaves a warp's share of the sum of squares where multiply_tiles() finds it.
+__device__ __forceinline__ void leave_squares(const Block& block, Progress& at, float lane_share) {
+  const float sum = warp_sum(lane_share);
+  if (block.lane == 0) Block::squares()[at.square_parity * 32 + block.warp] = sum;
+  at.square_parity ^= 1U;
+}
+/// The sum of squares over all warps.
 __device__ __forceinline__ float joined_squares(const Block& block, uint32_t parity) {
   const float* squares = Block::squares() + parity * 32;
   return warp_sum(block.lane < kWarps ? squares[block.lane] : 0.0F);
@@ -191,15 +198,6 @@ __device__ __forceinline__ void multiply_tiles(Block& block, Progress& at, const
       sum *= rsqrtf(__fdividef(joined_squares(block, square_parity), static_cast<float>(task.columns)) + eps);
     epilogue.finish(block, task, tile, sum);
   }
-}
-
-/// Stages a normalised input: its sum of squares goes where multiply_tiles() finds it.
-template <typename Product>
-__device__ __forceinline__ void stage_normalised(const Block& block, Progress& at, const TaskRecord& task,
-                                                 const NormInput& input) {
-  const float sum = warp_sum(stage_input<Product>(block, input, task.columns, task.units));
-  if (block.lane == 0) Block::squares()[at.square_parity * 32 + block.warp] = sum;
-  at.square_parity ^= 1U;
 }
 
 }  // namespace amk::device

@@ -107,14 +107,17 @@ template <typename Product>
 __device__ __forceinline__ float stage_task(const Block& block, Progress& at, const TaskRecord& task) {
   const InputPlace place = input_of(task);
   const Activation x(block, place.x);
-  if (place.norm != nullptr) {
-    stage_normalised<Product>(block, at, task, NormInput{x, place.norm});
-  } else if (build::uses(Opcode::kCombineGemvResidual) && task.opcode == Opcode::kCombineGemvResidual) {
+  if (build::uses(Opcode::kCombineGemvResidual) && task.opcode == Opcode::kCombineGemvResidual) {
     const auto& params = params_of<abi::CombineGemvParams>(task);
     const CombineInput<Product::kLaneColumns> input{block, Partials(block, x, params.splits, task.sparse_kv_block)};
     stage_input<Product>(block, input, task.columns, task.units);
   } else {
-    stage_input<Product>(block, VectorInput{x}, task.columns, task.units);
+    const VectorInput input{x, task.columns};
+    if (place.norm == nullptr) {
+      stage_input<Product>(block, input, task.columns, task.units);
+    } else {
+      leave_squares(block, at, stage_input<Product>(block, NormInput{input, place.norm}, task.columns, task.units));
+    }
   }
   return place.eps;
 }

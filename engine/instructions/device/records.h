@@ -225,13 +225,17 @@ constexpr uint32_t input_bytes(WeightFormat format, Products products, uint32_t 
   if (!on_tensor_cores(format, products)) return pitch;
   return is_quantised(format) ? 3 * pitch + units_of(format, columns) * 4 : 2 * pitch;
 }
-/// Query heads that a warp of Attention handles at once.
-inline constexpr uint32_t kHeadsAtOnce = 4;
-/// Bytes that Attention needs: queries and this pass's key and value, its warps' states, and two states more to join
-/// other splits with. Whatever more the activation area has, it uses for states of other splits.
+/// Query heads that Attention handles at once, each by warps of its own.
+constexpr uint32_t heads_at_once(uint32_t warps, uint32_t group) {
+  const uint32_t most = warps < 4 ? warps : 4;
+  return group < most ? group : most;
+}
+/// Bytes that Attention needs: queries and this pass's key and value, a state for each set of warps that has one of
+/// every head, one for this pass's row, and two more to join other splits with. Whatever more the activation area has,
+/// it uses for states of other splits.
 constexpr uint32_t attention_bytes(uint32_t warps, uint32_t group, uint32_t head_dim) {
-  const uint32_t heads = group < kHeadsAtOnce ? group : kHeadsAtOnce;
-  return 4 * ((heads + 2) * head_dim + (warps + 2) * heads * (head_dim + 2));
+  const uint32_t heads = heads_at_once(warps, group);
+  return 4 * ((heads + 2) * head_dim + (warps / heads + 3) * heads * (head_dim + 2));
 }
 
 }  // namespace amk::device

@@ -165,7 +165,7 @@ class RecordFeed {
   uint64_t policy_ = 0;
 };
 
-/// A part of what goes into a stage: a multiple of 16 bytes.
+/// A part of what goes into a stage: a multiple of 16 bytes, or nothing.
 struct Piece {
   const unsigned char* from = nullptr;
   uint32_t bytes = 0;
@@ -194,6 +194,7 @@ class StageFeed {
       for (const Piece& piece : pieces) bytes += piece.bytes;
       barrier_expect(slots_.full(at_.slot), bytes);
       for (const Piece& piece : pieces) {
+        if (piece.bytes == 0) continue;
         bulk_copy(stage_data(at_.slot) + piece.at, piece.from, piece.bytes, slots_.full(at_.slot), policy);
       }
       at_.advance();
