@@ -82,7 +82,7 @@ constexpr std::array<void (*)(Program&), kLaterUnitCount> kLaterUnits = {later_m
 
 // A knob below its range, or between its steps.
 void a_short_ring(ScheduleConfig& config) { config.pipelining_depth = 1; }
-void half_a_warp(ScheduleConfig& config) { config.threads_per_block = 80; }
+void half_a_warp(ScheduleConfig& config) { config.threads_per_block += 16; }
 void no_block(ScheduleConfig& config) { config.attention_kv_block = 0; }
 void an_odd_tile(ScheduleConfig& config) { config.gemv_n_tile = 7; }
 

@@ -41,14 +41,6 @@ abi::StreamBackend best_backend(uint32_t sm) {
   return abi::StreamBackend::kPlain;
 }
 
-/// More warps pay where a weight costs more than its product: quantised ones must be widened.
-uint32_t best_threads(const Program& program) {
-  const bool quantised = std::any_of(program.buffers.begin(), program.buffers.end(), [](const Buffer& buffer) {
-    return buffer.kind == abi::BufferKind::kWeight && abi::is_quantised(buffer.shape.dtype);
-  });
-  return quantised ? 480 : 416;
-}
-
 /// Short levels want short queues: what waits for another SM's values waits behind the copies. Long ones want the
 /// memory busy (docs/performance-log.md).
 uint32_t best_copies(const LoweringState& state) {
@@ -84,7 +76,7 @@ Status plan_launch(LoweringState& state) {
   const uint32_t limit = target.smem_block_kb << 10;
   const uint32_t budget = config.smem_bytes_per_block.value_or(limit);
   Launch& launch = state.program.launch;
-  launch.threads_per_block = config.threads_per_block.value_or(best_threads(state.program));
+  launch.threads_per_block = config.threads_per_block;
   launch.products = config.products.value_or(
       target.sm >= abi::min_arch(abi::Products::kTensorCores) ? abi::Products::kTensorCores : abi::Products::kFloat32);
   launch.sync_protocol = config.sync_protocol;
