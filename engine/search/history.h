@@ -63,6 +63,10 @@ class History {
 /// or with two points in a row.
 Status check_campaign_name(const std::string& name);
 
+/// How many times as fast as the start the incumbent is: the product of the ratios of the trials that were kept. Each
+/// of those was measured side by side; the two ends never were, and a machine is not the same all night.
+[[nodiscard]] double speedup_of(const Campaign& campaign);
+
 /// The incumbent after a trial that was kept.
 [[nodiscard]] Incumbent incumbent_of(const Trial& kept);
 

@@ -135,6 +135,14 @@ Incumbent incumbent_of(const Trial& kept) {
           kept.measurement->floor_us};
 }
 
+double speedup_of(const Campaign& campaign) {
+  double out = 1;
+  for (const Trial& trial : campaign.trials) {
+    if (trial.outcome == Outcome::kKept && trial.measurement) out /= trial.measurement->ratio.value;
+  }
+  return out;
+}
+
 Result<History> History::open(const Workspace& workspace, std::vector<std::string>& recovered) {
   AMK_ASSIGN_OR_RETURN(GitRepository repository, GitRepository::open(workspace.history(), recovered));
   return History(std::move(repository));
