@@ -59,6 +59,7 @@ struct Gate::Impl {
   schedule::ModelGraph graph;
   Incumbent incumbent;
   std::string device = "cpu";
+  std::shared_ptr<eval::OracleMemory> oracle_memory = std::make_shared<eval::OracleMemory>();
   std::shared_ptr<eval::Machine> machine;  ///< the incumbent's; none on the CPU, and after one that broke
 
   [[nodiscard]] bool measures() const { return static_cast<bool>(options.machine); }
@@ -75,6 +76,7 @@ struct Gate::Impl {
     request.seed = options.seed;
     request.machine = options.machine;
     request.progress = options.progress;
+    request.oracle_memory = oracle_memory;
     return eval::evaluate(request, *pool);
   }
 

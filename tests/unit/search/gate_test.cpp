@@ -157,3 +157,33 @@ TEST_CASE("a start that is incorrect opens no gate") {
   REQUIRE_FALSE(gate.ok());
   CHECK(gate.error().message.find("not the oracle's") != std::string::npos);
 }
+
+TEST_CASE("the oracle is asked once for a campaign, and what it said judges every candidate") {
+  const test::Environment way("AMK_FAKE", "modelled");
+  test::GateBench bench;
+  GateOptions options = bench.measured();
+  uint32_t asked = 0;
+  options.progress = [&asked](std::string_view step, uint32_t done, uint32_t) {
+    asked += step == "asking the oracle" && done == 1 ? 1 : 0;
+  };
+  Gate gate = open(bench, options);
+  CHECK(asked == 3);  // the first positions, one in the middle, the last
+  const Trial trial = gate.judge(propose(faster_config()), 1).value();
+  CHECK(trial.outcome == Outcome::kKept);
+  CHECK(trial.correctness.compared_positions == 5);
+  CHECK(asked == 3);
+}
+
+TEST_CASE("200 A/A trials through the whole gate: none is kept") {
+  const test::Environment way("AMK_FAKE", "modelled");
+  test::GateBench bench;
+  Gate gate = open(bench, bench.measured());
+  uint32_t kept = 0;
+  for (uint32_t i = 1; i <= 200; ++i) {
+    schedule::ScheduleConfig same;
+    same.pipelining_depth = 2 + i % 3;  // the fake worker's times know nothing of it
+    kept += gate.judge(propose(same), i).value().outcome == Outcome::kKept ? 1 : 0;
+  }
+  CHECK(kept <= 10);
+  MESSAGE("kept ", kept, " of 200");
+}
