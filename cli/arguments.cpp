@@ -217,6 +217,64 @@ Action declare_propose(CLI::App& app) {
   return [options](Output& output) { return propose(*options, output); };
 }
 
+CLI::Option* add_decimal(CLI::App& app, const std::string& name, double& value, const std::string& doc) {
+  return app.add_option(name, value, doc)->check(decimal())->type_name("X");
+}
+
+void add_workspace(CLI::App& app, std::string& workspace) {
+  app.add_option("--workspace", workspace, "where campaigns are kept (default: $AMK_HOME, else .amk)")
+      ->type_name("DIR");
+}
+
+void add_move_on(CLI::App& app, LoopOptions& options) {
+  app.add_option_function<uint32_t>(
+         "--trials", [&options](const uint32_t& given) { options.trials = given; },
+         "end after so many trials (default 50; none with --minutes or --overnight)")
+      ->check(integer(1, UINT32_MAX))
+      ->type_name("N");
+  add_decimal(app, "--minutes", options.minutes, "end after so many minutes");
+  app.add_flag("--overnight", options.overnight, "as --minutes 480");
+  add_integer(app, "--max-reverts", options.reverts_max, 0,
+              "end after so many trials without a keep (default 60; 0: off)");
+  add_decimal(app, "--pct-of-floor", options.pct_of_floor,
+              "end where 100 x floor / latency reaches this (default 95; 0: off)");
+  add_decimal(app, "--speedup", options.speedup, "end where start / incumbent reaches this (default 0: off)");
+}
+
+Action declare_loop(CLI::App& app) {
+  auto options = std::make_shared<LoopOptions>();
+  add_source(app, "MODEL", options->model, "a checkpoint's directory, or a built-in model");
+  add_workspace(app, options->workspace);
+  app.add_option("--campaign", options->campaign,
+                 "its name; one that is there goes on (default: after model, target and kind of latency)")
+      ->type_name("NAME");
+  app.add_option_function<uint64_t>(
+         "--seed", [options](const uint64_t& given) { options->seed = given; },
+         "of the search and of the tokens fed (default: the campaign's, or 1)")
+      ->check(integer(0, UINT64_MAX))
+      ->type_name("N");
+  add_integer(app, "--position", options->position, 0, "position whose latency counts (default 0)");
+  add_integer(app, "--positions", options->compared_positions, 1, "positions compared with the oracle (default 8)");
+  add_decimal(app, "--min-gain", options->min_gain_pct, "percent that a keep must be faster (default 1)");
+  add_decimal(app, "--epsilon", options->epsilon, "share of trials that are random neighbours (default 0.25)");
+  app.add_option("--proposer", options->proposer,
+                 "ask this command of a shell for candidates: the campaign as JSON on stdin, a schedule on stdout")
+      ->type_name("CMD");
+  add_integer(app, "--proposer-seconds", options->proposer_seconds, 1, "time it has for an answer (default 60)");
+  add_move_on(app, *options);
+  add_schedule(app, options->schedule);
+  add_run(app, options->run);
+  return [options](Output& output) { return loop(*options, output); };
+}
+
+Action declare_log(CLI::App& app) {
+  auto options = std::make_shared<LogOptions>();
+  add_workspace(app, options->workspace);
+  app.add_option("--campaign", options->campaign, "the one to draw (default: the only one; of several, a list)")
+      ->type_name("NAME");
+  return [options](Output& output) { return log(*options, output); };
+}
+
 Action declare_inspect(CLI::App& app) {
   auto options = std::make_shared<InspectOptions>();
   add_source(app, "MODEL|BUNDLE|FILE", options->source, "a model to lower, a bundle, or a program's JSON");
@@ -282,6 +340,9 @@ constexpr Verb kVerbs[] = {
      "amk validate build/shakespeare-llama-3m.h100.amk/program.json", declare_validate},
     {"propose", "The knobs of a schedule, and what turning each is predicted to do", "amk propose toy --gpu a100",
      declare_propose},
+    {"loop", "Search for a faster schedule: propose, judge, keep or revert, remember",
+     "amk loop toy --gpu h100 --trials 20", declare_loop},
+    {"log", "What a campaign of loop tried, kept and refused", "amk log --campaign toy-h100-predicted", declare_log},
     {"inspect", "A program in words: levels, tasks, bytes, critical path", "amk inspect toy-2l --level 3",
      declare_inspect},
     {"bench", "The megakernel against cuBLAS and the memory's limit, on this machine's GPU",
@@ -322,7 +383,7 @@ void declare(Grammar& grammar) {
     CLI::App* sub = app.add_subcommand(verb.name, verb.doc);
     sub->allow_extras();
     sub->group("Verbs");
-    const bool takes_names = verb.declare != declare_doctor;
+    const bool takes_names = verb.declare != declare_doctor && verb.declare != declare_log;
     sub->footer(fmt::format("Example: {}{}", verb.example, takes_names ? "\n" + name_lists() : ""));
     grammar.actions.push_back(verb.declare(*sub));
     grammar.verbs.push_back(sub);

@@ -159,7 +159,7 @@ Result<Runner> choose_runner(const RunOptions& options, const ScheduleOptions& s
     if (gpu.target == nullptr || gpu.target->name != target) continue;
     eval::GpuOptions loading;
     loading.ordinal = gpu.ordinal;
-    return Runner{eval::gpu_machines(probe->worker, loading), {}};
+    return Runner{eval::gpu_machines(probe->worker, loading), {}, probe->worker, gpu.ordinal};
   }
   const std::string why = probe->gpus.empty() ? probe->problem
                                               : fmt::format("the program is for {}, this machine's GPU is {}", target,
@@ -168,7 +168,7 @@ Result<Runner> choose_runner(const RunOptions& options, const ScheduleOptions& s
     return Error{ErrorCode::kUnsupported, fmt::format("expected a GPU that can run the program, found none: {}", why),
                  "--device", "leave --device out: the CPU verifies the program, and its latency is predicted"};
   }
-  return probe->gpus.empty() ? Runner{} : Runner{{}, {"run on the CPU: " + why}};
+  return probe->gpus.empty() ? Runner{} : Runner{{}, {"run on the CPU: " + why}, nullptr};
 }
 
 Result<Job> prepare(const std::string& model, const ScheduleOptions& options) {

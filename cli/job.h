@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -49,8 +50,10 @@ Result<schedule::Program> lower(const Job& job);
 
 /// What runs a program.
 struct Runner {
-  eval::MachineFactory machine;    ///< empty: the CPU
-  std::vector<std::string> notes;  ///< where this machine's GPU is another than the program's
+  eval::MachineFactory machine;               ///< empty: the CPU
+  std::vector<std::string> notes;             ///< where this machine's GPU is another than the program's
+  std::shared_ptr<ipc::WorkerClient> worker;  ///< that the machines are in; null: the CPU
+  int ordinal = 0;                            ///< of the GPU there
 };
 
 /// --device for a program of `target`: "cpu"; "cuda", kUnsupported where there is no such GPU; "" or "auto", the GPU

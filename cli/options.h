@@ -84,6 +84,32 @@ struct ProposeOptions {
   uint32_t position = 0;
 };
 
+struct LoopOptions {
+  std::string model;
+  ScheduleOptions schedule;
+  RunOptions run;
+  std::string workspace;  ///< empty: $AMK_HOME, else .amk
+  std::string campaign;   ///< empty: named after the model, the target and how latencies come about
+  std::optional<uint64_t> seed;
+  uint32_t position = 0;
+  uint32_t compared_positions = 8;
+  std::optional<uint32_t> trials;
+  double minutes = 0;
+  bool overnight = false;
+  uint32_t reverts_max = 60;
+  double pct_of_floor = 95;
+  double speedup = 0;
+  double min_gain_pct = 1;
+  double epsilon = 0.25;
+  std::string proposer;  ///< a shell's command; empty: the built-in search
+  uint32_t proposer_seconds = 60;
+};
+
+struct LogOptions {
+  std::string workspace;
+  std::string campaign;  ///< empty: the only one, or all in short
+};
+
 struct BenchOptions {
   std::string model;
   ScheduleOptions schedule;

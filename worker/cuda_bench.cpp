@@ -241,4 +241,11 @@ Result<BenchReport> measure_bench(const Subject& subject, const BenchRequest& re
   return std::move(bench.report);
 }
 
+Result<double> measure_bandwidth(int ordinal) {
+  AMK_ASSIGN_OR_RETURN(Device device, Device::open(ordinal));
+  AMK_ASSIGN_OR_RETURN(BandwidthProbe probe, BandwidthProbe::create(device));
+  AMK_ASSIGN_OR_RETURN(const vm::cuda::Bandwidth found, probe.measure());
+  return found.bytes_per_second;
+}
+
 }  // namespace amk::worker

@@ -16,4 +16,7 @@ namespace amk::worker {
 /// it, and has no times. A rival that cannot be had, or is wrong, is a note.
 Result<eval::BenchReport> measure_bench(const Subject& subject, const eval::BenchRequest& request);
 
+/// The rate at which a plain kernel reads the GPU's memory, bytes a second.
+Result<double> measure_bandwidth(int ordinal);
+
 }  // namespace amk::worker

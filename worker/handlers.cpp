@@ -39,7 +39,8 @@ Result<Json> devices(const Json&, Progress&) {
 }  // namespace
 
 ipc::Handlers handlers(bool with_test_hooks) {
-  ipc::Handlers out = program_handlers({load_cuda_machine, measure_bench, measure_trace}, with_test_hooks);
+  ipc::Handlers out =
+      program_handlers({load_cuda_machine, measure_bench, measure_trace, measure_bandwidth}, with_test_hooks);
   out.emplace("hello", hello);
   out.emplace("devices", devices);
   if (with_test_hooks) out.merge(test_hooks());

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <optional>
 
 #include "base/files.h"
@@ -48,9 +49,10 @@ class Session {
   Session(Backend backend, bool test_hooks) : backend_(std::move(backend)), test_hooks_(test_hooks) {}
 
   /// {"program": path, "model": {"source", "rope_frequencies", "weights"}, "ordinal", "trace", "deadline_ms",
-  ///  "sabotage"?} -> {"loaded": its number, "device", "vocab", "registers", ...}. What was loaded before is gone.
+  ///  "sabotage"?, "beside_others"?} -> {"loaded": its number, "device", "vocab", "registers", ...}. What was loaded
+  ///  before is gone, but with "beside_others".
   Result<Json> load(const Json& params) {
-    unload();
+    if (!params.value("beside_others", false)) loaded_.clear();
     LoadOptions options{params.at("ordinal").get<int>(), params.at("trace").get<bool>(),
                         std::chrono::milliseconds(params.at("deadline_ms").get<uint32_t>()), nullptr};
     if (params.contains("sabotage")) options.sabotage = params.at("sabotage");
@@ -59,18 +61,18 @@ class Session {
     }
     AMK_ASSIGN_OR_RETURN(const validator::ValidatedProgram program, read_program(params.at("program")));
     AMK_ASSIGN_OR_RETURN(model::Checkpoint opened, open_model(params.at("model")));
-    checkpoint_.emplace(std::move(opened));
-    AMK_ASSIGN_OR_RETURN(machine_, backend_.load(program, *checkpoint_, pool_, options));
-    ++number_;
-    Json out = {{"loaded", number_}, {"device", machine_->device()}, {"vocab", machine_->vocab()}};
-    out.update(to_json(machine_->report()));
+    auto checkpoint = std::make_unique<model::Checkpoint>(std::move(opened));
+    AMK_ASSIGN_OR_RETURN(std::unique_ptr<eval::Machine> machine, backend_.load(program, *checkpoint, pool_, options));
+    Json out = {{"loaded", ++number_}, {"device", machine->device()}, {"vocab", machine->vocab()}};
+    out.update(to_json(machine->report()));
+    loaded_.emplace(number_, Loaded{std::move(checkpoint), std::move(machine)});
     return out;
   }
 
   /// {"loaded"} -> null
   Result<Json> unload(const Json& params) {
     AMK_TRY(machine_of(params));
-    unload();
+    loaded_.erase(params.at("loaded").get<uint64_t>());
     return Json(nullptr);
   }
 
@@ -124,6 +126,26 @@ class Session {
     return Json{{"microseconds", times}};
   }
 
+  /// {"loaded", "against": another's number, "position", "blocks"} -> {"ours": [2 x blocks], "theirs": [2 x blocks]},
+  /// microseconds
+  Result<Json> time_pairs(const Json& params) {
+    AMK_ASSIGN_OR_RETURN(eval::Machine * ours, machine_of(params));
+    AMK_ASSIGN_OR_RETURN(eval::Machine * theirs, machine_of({{"loaded", params.at("against")}}));
+    const eval::PairRequest request{params.at("position").get<uint32_t>(), params.at("blocks").get<uint32_t>()};
+    if (request.blocks == 0 || request.blocks > kLaunchesMax / 8) {
+      return Error{ErrorCode::kUsage,
+                   fmt::format("expected 1 to {} blocks, found {}", kLaunchesMax / 8, request.blocks), "", ""};
+    }
+    AMK_ASSIGN_OR_RETURN(const eval::PairTimes times, ours->time_against(*theirs, request));
+    return Json{{"ours", times.ours}, {"theirs", times.theirs}};
+  }
+
+  /// {"ordinal"} -> {"bytes_per_second"}
+  Result<Json> bandwidth(const Json& params) {
+    AMK_ASSIGN_OR_RETURN(const double found, backend_.bandwidth(params.at("ordinal").get<int>()));
+    return Json{{"bytes_per_second", found}};
+  }
+
   /// {"loaded"} -> {"tasks", "queue_begin", "passes", "records": base64 of TraceRecord[passes][tasks]}
   Result<Json> trace(const Json& params) {
     AMK_ASSIGN_OR_RETURN(eval::Machine * machine, machine_of(params));
@@ -157,7 +179,10 @@ class Session {
   using Request = Result<Json> (Session::*)(const Json& params);
   Result<Json> handle(Request request, const Json& params, Progress& progress) {
     Result<Json> out = (this->*request)(params);
-    if (!out && machine_ && machine_->fault()) progress.set_fault(*machine_->fault());
+    if (out) return out;
+    for (const auto& [number, loaded] : loaded_) {
+      if (loaded.machine->fault()) progress.set_fault(*loaded.machine->fault());
+    }
     return out;
   }
 
@@ -165,7 +190,7 @@ class Session {
   /// Calls `body` with the program and the model that the parameters name.
   template <typename Body>
   Result<Json> measure(const Json& params, Progress& progress, const Body& body) {
-    unload();
+    loaded_.clear();
     AMK_ASSIGN_OR_RETURN(const validator::ValidatedProgram program, read_program(params.at("program")));
     AMK_ASSIGN_OR_RETURN(const model::Checkpoint checkpoint, open_model(params.at("model")));
     ThreadPool pool(params.at("threads").get<uint32_t>());
@@ -175,23 +200,24 @@ class Session {
 
   Result<eval::Machine*> machine_of(const Json& params) {
     const auto wanted = params.at("loaded").get<uint64_t>();
-    if (machine_ && wanted == number_) return machine_.get();
-    return Error{ErrorCode::kUsage,
-                 fmt::format("expected the program with number {}, found {}", wanted,
-                             machine_ ? fmt::format("that with number {}", number_) : "none loaded"),
-                 "", "load it again"};
+    const auto found = loaded_.find(wanted);
+    if (found != loaded_.end()) return found->second.machine.get();
+    return Error{
+        ErrorCode::kUsage,
+        fmt::format("expected the program with number {}, found {}", wanted,
+                    loaded_.empty() ? "none loaded" : fmt::format("that with number {}", loaded_.rbegin()->first)),
+        "", "load it again"};
   }
 
-  void unload() {
-    machine_.reset();
-    checkpoint_.reset();
-  }
+  struct Loaded {
+    std::unique_ptr<model::Checkpoint> checkpoint;  ///< outlives the machine
+    std::unique_ptr<eval::Machine> machine;
+  };
 
   Backend backend_;
   bool test_hooks_;
   ThreadPool pool_;
-  std::optional<model::Checkpoint> checkpoint_;
-  std::unique_ptr<eval::Machine> machine_;
+  std::map<uint64_t, Loaded> loaded_;  ///< by number
   uint64_t number_ = 0;
 };
 
@@ -211,6 +237,8 @@ ipc::Handlers program_handlers(Backend backend, bool test_hooks) {
           {"logits", handler(&Session::logits)},
           {"reset", handler(&Session::reset)},
           {"time", handler(&Session::time)},
+          {"time_pairs", handler(&Session::time_pairs)},
+          {"bandwidth", handler(&Session::bandwidth)},
           {"set_history", handler(&Session::set_history)},
           {"trace", handler(&Session::trace)},
           {"bench", [session](const Json& params, Progress& progress) { return session->bench(params, progress); }},

@@ -1,8 +1,8 @@
-// The program that is loaded in a worker, and the requests about it. One at a time.
+// The programs that are loaded in a worker, and the requests about them. One request at a time.
 //
-// Owns the checkpoint, the threads and the machine. What makes a machine of a program, and what measures one, is given:
-// the CUDA VM in amk-worker, the reference VM and made-up times in the tests' worker. A program comes as a file and is
-// validated anew: only what the validator accepts here runs here.
+// Owns the checkpoints, the threads and the machines. What makes a machine of a program, and what measures one, is
+// given: the CUDA VM in amk-worker, the reference VM and made-up times in the tests' worker. A program comes as a file
+// and is validated anew: only what the validator accepts here runs here.
 #pragma once
 
 #include <chrono>
@@ -44,10 +44,12 @@ struct Backend {
   Load load;
   std::function<Result<eval::BenchReport>(const Subject& subject, const eval::BenchRequest& request)> bench;
   std::function<Result<eval::TraceRun>(const Subject& subject, const eval::TraceRequest& request)> trace;
+  std::function<Result<double>(int ordinal)> bandwidth;  ///< of the GPU's memory, bytes a second
 };
 
-/// {"load", "step", "decode", "logits", "reset", "set_history", "time", "trace", "unload"} about the program that is
-/// loaded, {"bench", "trace_runs"} about one that they load themselves. "sabotage" is refused unless `test_hooks`.
+/// {"load", "step", "decode", "logits", "reset", "set_history", "time", "time_pairs", "trace", "unload"} about programs
+/// that are loaded, {"bench", "trace_runs"} about one that they load themselves, {"bandwidth"} about none. "sabotage"
+/// is refused unless `test_hooks`.
 [[nodiscard]] ipc::Handlers program_handlers(Backend backend, bool test_hooks);
 
 }  // namespace amk::worker

@@ -10,7 +10,6 @@
 
 #include "cli/job.h"
 #include "cli/progress.h"
-#include "cli/search_space.h"
 #include "cli/table.h"
 #include "cli/verbs/verbs.h"
 #include "cli/verdict_text.h"
@@ -19,9 +18,12 @@
 #include "schedule/lowering.h"
 #include "schedule/model_graph.h"
 #include "schedule/schedule_config_json.h"
+#include "search/search_space.h"
 
 namespace amk::cli {
 namespace {
+
+using search::Knob;
 
 /// One knob turned to one value.
 struct Proposal {
@@ -221,7 +223,7 @@ Result<Exit> propose(const ProposeOptions& options, Output& output) {
   const Incumbent incumbent{schedule::predict(accepted, *job.target, options.position), accepted.meta.schedule_id,
                             accepted.tasks.size()};
 
-  const std::vector<Knob> knobs = search_space(job.config);
+  const std::vector<Knob> knobs = search::search_space(job.config);
   std::vector<Proposal> proposals = neighbours(knobs);
   ThreadPool pool(options.run.threads);
   std::atomic<size_t> next{0};

@@ -16,6 +16,8 @@ Result<Exit> validate(const ValidateOptions& options, Output& output);
 /// --campaign and --replay of validate: the validator is what is judged.
 Result<Exit> campaign(const ValidateOptions& options, Output& output);
 Result<Exit> propose(const ProposeOptions& options, Output& output);
+Result<Exit> loop(const LoopOptions& options, Output& output);
+Result<Exit> log(const LogOptions& options, Output& output);
 Result<Exit> bench(const BenchOptions& options, Output& output);
 Result<Exit> trace(const TraceOptions& options, Output& output);
 Result<Exit> inspect(const InspectOptions& options, Output& output);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 #include "base/random.h"
 #include "eval/history.h"
@@ -51,11 +52,10 @@ class Comparison {
 
   Status run() {
     verdict_.repeatable = true;
-    AMK_ASSIGN_OR_RETURN(Oracle oracle, Oracle::create(*request_.checkpoint, context_, pool_, kv_dtype_));
-    AMK_TRY(compare_first(oracle));
+    AMK_TRY(compare_first());
     if (machine_.is_gpu()) {
-      AMK_TRY(compare_late(oracle));
-      AMK_TRY(compare_long_launch(oracle));
+      AMK_TRY(compare_late());
+      AMK_TRY(compare_long_launch());
     }
     conclude();
     return {};
@@ -64,6 +64,27 @@ class Comparison {
  private:
   void progress(std::string_view step, size_t done, size_t of) const {
     if (request_.progress) request_.progress(step, static_cast<uint32_t>(done), static_cast<uint32_t>(of));
+  }
+
+  /// The oracle's answer, or what it has answered before.
+  Result<std::vector<float>> ask(const OracleQuestion& question) {
+    if (request_.oracle_memory != nullptr) {
+      const auto known = request_.oracle_memory->find(question);
+      if (known != request_.oracle_memory->end()) return known->second;
+    }
+    progress("asking the oracle", 0, 1);
+    if (!oracle_) {
+      AMK_ASSIGN_OR_RETURN(Oracle made, Oracle::create(*request_.checkpoint, context_, pool_, kv_dtype_));
+      oracle_.emplace(std::move(made));
+    }
+    oracle_->reset();
+    if (question.position > 0)
+      AMK_TRY(oracle_->set_history(history_of(question.history_seed, kv_dtype_), question.position));
+    AMK_ASSIGN_OR_RETURN(std::vector<float> answer, question.last_only ? oracle_->forward_last(question.tokens)
+                                                                       : oracle_->forward(question.tokens));
+    progress("asking the oracle", 1, 1);
+    if (request_.oracle_memory != nullptr) request_.oracle_memory->emplace(question, answer);
+    return answer;
   }
 
   /// Feeds `tokens` from where the machine stands.
@@ -80,22 +101,20 @@ class Comparison {
   }
 
   /// The first positions, one after another.
-  Status compare_first(Oracle& oracle) {
+  Status compare_first() {
     const std::vector<uint32_t> tokens = random_tokens(config_, std::min(request_.positions, context_), request_.seed);
     AMK_TRY(machine_.reset());
     AMK_ASSIGN_OR_RETURN(const Run found, feed(tokens, "running"));
     AMK_TRY(machine_.reset());
     AMK_ASSIGN_OR_RETURN(const Run again, feed(tokens, "running again"));
     verdict_.repeatable = verdict_.repeatable && same_bits(found.logits, again.logits);
-    progress("asking the oracle", 0, 1);
-    AMK_ASSIGN_OR_RETURN(const std::vector<float> expected, oracle.forward(tokens));
-    progress("asking the oracle", 1, 1);
+    AMK_ASSIGN_OR_RETURN(const std::vector<float> expected, ask({0, 0, tokens, false, kv_dtype_}));
     compare(expected, found, "");
     return {};
   }
 
   /// One position in the middle of the context and its last, both behind a history that was drawn.
-  Status compare_late(Oracle& oracle) {
+  Status compare_late() {
     const uint64_t row_bytes = uint64_t{2} * config_.layer_count * config_.kv_size() * sizeof(float);
     const auto fitting = static_cast<uint32_t>(
         std::min<uint64_t>(context_, std::max<uint64_t>(1, request_.history_bytes_max / row_bytes)));
@@ -108,12 +127,12 @@ class Comparison {
     for (const uint32_t position : {fitting / 2, fitting - 1}) {
       if (position <= last) continue;  // compared already
       last = position;
-      AMK_TRY(compare_at(position, oracle));
+      AMK_TRY(compare_at(position));
     }
     return {};
   }
 
-  Status compare_at(uint32_t position, Oracle& oracle) {
+  Status compare_at(uint32_t position) {
     const uint64_t seed = mix64(request_.seed) + position;
     const std::vector<uint32_t> token = random_tokens(config_, 1, seed);
     progress(fmt::format("comparing position {}", position), 0, 1);
@@ -122,14 +141,13 @@ class Comparison {
     AMK_TRY(machine_.set_history(seed, position));
     AMK_ASSIGN_OR_RETURN(const Run again, feed(token, "running again"));
     verdict_.repeatable = verdict_.repeatable && same_bits(found.logits, again.logits);
-    AMK_TRY(oracle.set_history(history_of(seed, kv_dtype_), position));
-    AMK_ASSIGN_OR_RETURN(const std::vector<float> expected, oracle.forward_last(token));
+    AMK_ASSIGN_OR_RETURN(const std::vector<float> expected, ask({seed, position, token, true, kv_dtype_}));
     compare(expected, found, fmt::format(" at position {}, after a drawn history", position));
     return {};
   }
 
   /// One launch of as many passes as the program allows, against single launches and the oracle.
-  Status compare_long_launch(Oracle& oracle) {
+  Status compare_long_launch() {
     const uint32_t passes = std::min({program_.launch.tokens_per_launch, context_, kFollowedPasses});
     if (passes <= 1) return {};
     if (passes < std::min(program_.launch.tokens_per_launch, context_))
@@ -149,8 +167,7 @@ class Comparison {
           "expected a launch of {} passes to do what {} launches of one do, found other tokens or other logits", passes,
           passes));
     }
-    oracle.reset();
-    AMK_ASSIGN_OR_RETURN(const std::vector<float> expected, oracle.forward_last(fed));
+    AMK_ASSIGN_OR_RETURN(const std::vector<float> expected, ask({0, 0, fed, true, kv_dtype_}));
     compare(expected, {logits, {tokens.back()}}, fmt::format(" after a launch of {} passes", passes));
     return {};
   }
@@ -195,6 +212,7 @@ class Comparison {
   uint32_t context_;
   abi::Dtype kv_dtype_;
   InputRounding rounding_;
+  std::optional<Oracle> oracle_;  ///< once it has been asked
   uint32_t agreed_ = 0;
   double worst_share_ = 0;
   bool all_close_ = true;

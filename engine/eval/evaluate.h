@@ -5,7 +5,9 @@
 // ones do; every comparison is made of two runs that give the same bits. Its latency is measured.
 #pragma once
 
+#include <compare>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +21,21 @@
 #include "schedule/lowering.h"
 
 namespace amk::eval {
+
+/// What an oracle is asked: logits of `tokens`, of each or of the last, behind a history that is drawn from a seed.
+struct OracleQuestion {
+  uint64_t history_seed = 0;
+  uint32_t position = 0;  ///< that the history reaches to; 0: there is none
+  std::vector<uint32_t> tokens;
+  bool last_only = false;
+  abi::Dtype kv_dtype = abi::Dtype::kF32;
+
+  auto operator<=>(const OracleQuestion&) const = default;
+};
+
+/// What the oracle has answered about one checkpoint. It depends on nothing else, and takes long: whoever judges many
+/// schedules of one checkpoint asks once.
+using OracleMemory = std::map<OracleQuestion, std::vector<float>>;
 
 struct EvaluateRequest {
   const model::Checkpoint* checkpoint = nullptr;
@@ -34,6 +51,8 @@ struct EvaluateRequest {
   MachineFactory machine = nullptr;        ///< what the program is run on; empty: the CPU
   /// Memory that the oracle's cache may take; a context whose history would take more is compared up to where it fits.
   uint64_t history_bytes_max = uint64_t{2} << 30;
+  /// Answers about this very checkpoint, read and added to; null: the oracle is asked every time.
+  std::shared_ptr<OracleMemory> oracle_memory = nullptr;
 };
 
 struct Evaluation {

@@ -12,6 +12,8 @@ namespace {
 using ipc::Json;
 using std::chrono::milliseconds;
 
+constexpr milliseconds kBandwidthPatience = std::chrono::minutes(1);
+
 LoadReport report_of(const Json& reply) {
   return {reply.at("registers").get<uint32_t>(),    reply.at("local_bytes").get<uint32_t>(),
           reply.at("static_smem").get<uint32_t>(),  reply.at("blocks_per_sm").get<uint32_t>(),
@@ -28,7 +30,7 @@ class GpuMachine final : public Machine {
         history_row_(history_row(program)) {}
 
   ~GpuMachine() override {
-    // The next machine takes the place of this one anyway: an answer that does not come costs a little time, no more.
+    // Another machine may want the room. An answer that does not come costs a little time, no more.
     if (loaded_ && !broken_ && worker_->generation() == generation_)
       static_cast<void>(worker_->call("unload", {{"loaded", *loaded_}}, kReplyPatience));
   }
@@ -38,6 +40,7 @@ class GpuMachine final : public Machine {
     Json request = sent.parameters();
     request["ordinal"] = options_.ordinal;
     request["trace"] = options_.trace;
+    request["beside_others"] = options_.beside_others;
     request["deadline_ms"] = kernel_deadline().count();
     if (!options_.sabotage.is_null()) request["sabotage"] = options_.sabotage;
     Result<Json> reply = worker_->call("load", request, options_.load_deadline);
@@ -112,6 +115,28 @@ class GpuMachine final : public Machine {
       if (of_position.size() != request.repeats) return nonsense("another number of times than it was asked for");
     }
     if (times.size() != request.positions.size()) return nonsense("times of other positions than it was asked for");
+    return times;
+  }
+
+  Result<PairTimes> time_against(Machine& machine, const PairRequest& request) override {
+    auto* other = dynamic_cast<GpuMachine*>(&machine);
+    if (other == nullptr || other->worker_ != worker_ || other->generation_ != generation_ || !other->loaded_) {
+      return Error{ErrorCode::kUsage, "expected two programs that are loaded in one worker, found another machine",
+                   device_, "load both with beside_others"};
+    }
+    const uint64_t launches = 8 * uint64_t{request.blocks};
+    const Json json = {{"against", *other->loaded_}, {"position", request.position}, {"blocks", request.blocks}};
+    AMK_ASSIGN_OR_RETURN(const Json reply, call("time_pairs", json, kernel_deadline() + launches * kPassPatience));
+    position_ = other->position_ = 0;
+    PairTimes times;
+    AMK_TRY(reading(reply, [&](const Json& found) -> Status {
+      times.ours = found.at("ours").get<std::vector<double>>();
+      times.theirs = found.at("theirs").get<std::vector<double>>();
+      return {};
+    }));
+    const size_t wanted = 2 * size_t{request.blocks};
+    if (times.ours.size() != wanted || times.theirs.size() != wanted)
+      return nonsense("another number of times than it was asked for");
     return times;
   }
 
@@ -200,6 +225,15 @@ Result<std::unique_ptr<Machine>> load_gpu_machine(std::shared_ptr<ipc::WorkerCli
   auto machine = std::make_unique<GpuMachine>(std::move(worker), program.program(), options);
   AMK_TRY(machine->load(program, checkpoint));
   return std::unique_ptr<Machine>(std::move(machine));
+}
+
+Result<double> measure_bandwidth(ipc::WorkerClient& worker, int ordinal) {
+  AMK_ASSIGN_OR_RETURN(const Json reply, worker.call("bandwidth", {{"ordinal", ordinal}}, kBandwidthPatience));
+  if (reply.is_object() && reply.contains("bytes_per_second") && reply["bytes_per_second"].is_number())
+    return reply["bytes_per_second"].get<double>();
+  worker.stop();
+  return Error{ErrorCode::kInternal, "expected a bandwidth, found another reply", "amk-worker",
+               "amk and amk-worker must be of one version"};
 }
 
 MachineFactory gpu_machines(std::shared_ptr<ipc::WorkerClient> worker, const GpuOptions& options) {

@@ -17,6 +17,9 @@ namespace amk::eval {
 struct GpuOptions {
   int ordinal = 0;  ///< of the GPU, in the driver's order
   bool trace = false;
+  /// Programs that are loaded in the worker already stay there, as long as their machines live: two that are to be
+  /// compared. Otherwise this one takes their place.
+  bool beside_others = false;
   /// Of one launch of one pass, on the device; a launch of more passes gets kPassPatience more for each.
   std::chrono::milliseconds launch_deadline{2000};
   std::chrono::milliseconds load_deadline = std::chrono::minutes(15);
@@ -33,6 +36,9 @@ inline constexpr std::chrono::milliseconds kReplyPatience{3000};
 Result<std::unique_ptr<Machine>> load_gpu_machine(std::shared_ptr<ipc::WorkerClient> worker,
                                                   const validator::ValidatedProgram& program,
                                                   const model::Checkpoint& checkpoint, const GpuOptions& options = {});
+
+/// The rate at which a plain kernel reads the GPU's memory, bytes a second. Programs that are loaded there stay.
+Result<double> measure_bandwidth(ipc::WorkerClient& worker, int ordinal);
 
 /// load_gpu_machine() on this worker.
 [[nodiscard]] MachineFactory gpu_machines(std::shared_ptr<ipc::WorkerClient> worker, const GpuOptions& options = {});

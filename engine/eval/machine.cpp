@@ -76,6 +76,23 @@ Result<std::unique_ptr<Machine>> make_cpu_machine(const validator::ValidatedProg
   return std::unique_ptr<Machine>(std::make_unique<CpuMachine>(std::move(machine), program.program()));
 }
 
+Result<PairTimes> Machine::time_against(Machine& other, const PairRequest& request) {
+  const TimeRequest one{{request.position}, 1, 1};
+  PairTimes out;
+  const auto launch = [&one](Machine& machine, std::vector<double>& times) -> Status {
+    AMK_ASSIGN_OR_RETURN(const Times found, machine.time(one));
+    times.push_back(found.front().front());
+    return {};
+  };
+  for (uint32_t block = 0; block < request.blocks; ++block) {
+    AMK_TRY(launch(*this, out.ours));
+    AMK_TRY(launch(other, out.theirs));
+    AMK_TRY(launch(other, out.theirs));
+    AMK_TRY(launch(*this, out.ours));
+  }
+  return out;
+}
+
 Result<std::unique_ptr<Machine>> make_machine(const MachineFactory& factory, const validator::ValidatedProgram& program,
                                               const model::Checkpoint& checkpoint, ThreadPool& pool) {
   return factory ? factory(program, checkpoint) : make_cpu_machine(program, checkpoint, pool);

@@ -27,6 +27,17 @@ struct TimeRequest {
 };
 using Times = std::vector<std::vector<double>>;  ///< microseconds, [positions][repeats], as measured
 
+/// Blocks of launches of two machines in one process, to be compared with each other.
+struct PairRequest {
+  uint32_t position = 0;
+  uint32_t blocks = 20;  ///< at least 1
+};
+/// What they took, microseconds. A block is ours, theirs, theirs, ours: what drifts steadily in it cancels.
+struct PairTimes {
+  std::vector<double> ours;    ///< [2 x blocks]
+  std::vector<double> theirs;  ///< [2 x blocks]
+};
+
 /// When each task of the last launch did what.
 struct Trace {
   std::vector<uint32_t> tasks;               ///< id by place; queue after queue
@@ -73,6 +84,9 @@ class Machine {
   /// Single launches by the device's clock; every position is forgotten. kUnsupported on the CPU, kUsage for positions
   /// beyond the context.
   virtual Result<Times> time(const TimeRequest& request) = 0;
+  /// This machine and another one in turns; every position of both is forgotten. Each launch that counts comes after
+  /// one of the same machine that does not. Errors as time(); kUsage where the two are not in one process.
+  virtual Result<PairTimes> time_against(Machine& other, const PairRequest& request);
   /// Of the last launch. kUnsupported on the CPU, kUsage where the program was not loaded to trace.
   virtual Result<Trace> trace() = 0;
   /// Of the launch that broke the machine, where it was a wait that did not end.

@@ -6,8 +6,8 @@ using namespace amk::test;
 
 namespace {
 
-const std::vector<std::string> kVerbs = {"doctor",  "compile", "eval",  "generate", "validate",
-                                         "propose", "inspect", "bench", "trace"};
+const std::vector<std::string> kVerbs = {"doctor",  "compile", "eval",  "generate", "validate", "propose",
+                                         "inspect", "bench",   "trace", "loop",     "log"};
 
 bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 

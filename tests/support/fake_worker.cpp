@@ -10,6 +10,8 @@
 //   late            logits behind a drawn history are off
 //   long            a launch of several passes chooses another last token
 //   slow            times are a hundred times longer
+//   modelled        times are what the cost model predicts for the program, and a little noise
+//   too-fast:N      as modelled, but the N-th program that is loaded, counted from 1, takes no time at all
 //   incorrect       what is measured is found to be wrong, and not timed
 //   nonsense        a measurement's answer is none
 //   short           a measurement's answer lacks a time, or a task's record
@@ -23,6 +25,9 @@
 #include <optional>
 #include <string>
 
+#include "base/random.h"
+#include "schedule/cost_model.h"
+#include "schedule/target.h"
 #include "support/traced.h"
 #include "worker/session.h"
 
@@ -45,8 +50,10 @@ Fake fake_of_environment() {
   return {text.substr(0, colon), std::strtoull(text.c_str() + colon + 1, nullptr, 10)};
 }
 
-/// Passes of all machines of this process.
+/// Passes of all machines of this process, programs loaded, and the noise of its times.
 uint64_t passes = 0;
+uint64_t loads = 0;
+Random noise(1);
 
 /// Goes wrong as `fake` says, in this process's way: a crash, a hang, or an error. `fault` tells the wait of the last.
 Status misbehave(const Fake& fake, std::chrono::milliseconds deadline, std::optional<ipc::Fault>& fault) {
@@ -64,8 +71,15 @@ Status misbehave(const Fake& fake, std::chrono::milliseconds deadline, std::opti
 
 class FakeMachine final : public eval::Machine {
  public:
-  FakeMachine(std::unique_ptr<eval::Machine> machine, const worker::LoadOptions& options, size_t tasks)
-      : machine_(std::move(machine)), options_(options), tasks_(tasks), fake_(fake_of_environment()) {}
+  FakeMachine(std::unique_ptr<eval::Machine> machine, const worker::LoadOptions& options,
+              const schedule::Program& program)
+      : machine_(std::move(machine)),
+        options_(options),
+        tasks_(program.tasks.size()),
+        fake_(fake_of_environment()),
+        modelled_us_(schedule::predict(program, **schedule::find_target(program.target), 0).latency_us) {
+    if (fake_.way == "too-fast" && ++loads == fake_.pass) modelled_us_ = 1e-3;
+  }
 
   Status step(uint32_t token) override {
     ++passes;
@@ -107,8 +121,7 @@ class FakeMachine final : public eval::Machine {
     eval::Times out;
     for (const uint32_t position : request.positions) {
       std::vector<double> times;
-      for (uint32_t i = 0; i < request.repeats; ++i)
-        times.push_back((100 + position + i) * (fake_.way == "slow" ? 100 : 1));
+      for (uint32_t i = 0; i < request.repeats; ++i) times.push_back(time_us(position + i));
       out.push_back(times);
     }
     AMK_TRY(reset());
@@ -133,10 +146,16 @@ class FakeMachine final : public eval::Machine {
   [[nodiscard]] const std::optional<ipc::Fault>& fault() const override { return fault_; }
 
  private:
+  [[nodiscard]] double time_us(uint32_t launch) const {
+    if (fake_.way == "modelled" || fake_.way == "too-fast") return modelled_us_ * (0.998 + 0.004 * noise.uniform());
+    return (100.0 + launch) * (fake_.way == "slow" ? 100 : 1);
+  }
+
   std::unique_ptr<eval::Machine> machine_;
   worker::LoadOptions options_;
   size_t tasks_;
   Fake fake_;
+  double modelled_us_;
   std::string device_ = kDevice;
   eval::LoadReport report_{168, 0, 1024, 1, 123456, 0.5, 0.25};
   std::optional<ipc::Fault> fault_;
@@ -151,8 +170,7 @@ Result<std::unique_ptr<eval::Machine>> load(const validator::ValidatedProgram& p
   if (fake_of_environment().way == "too-small")
     return Error{ErrorCode::kIo, "expected 5 GB of device memory, found 1 GB", "", ""};
   AMK_ASSIGN_OR_RETURN(std::unique_ptr<eval::Machine> machine, eval::make_cpu_machine(program, checkpoint, pool));
-  return std::unique_ptr<eval::Machine>(
-      std::make_unique<FakeMachine>(std::move(machine), options, program->tasks.size()));
+  return std::unique_ptr<eval::Machine>(std::make_unique<FakeMachine>(std::move(machine), options, program.program()));
 }
 
 // ---- measurements ---------------------------------------------------------------------------------------------------
@@ -247,7 +265,8 @@ Result<ipc::Json> hello(const ipc::Json&, ipc::Progress&) { return ipc::Json{{"p
 int main() {
   const auto streams = ipc::take_standard_streams();
   if (!streams.ok()) return 3;
-  ipc::Handlers handlers = worker::program_handlers({load, bench, trace}, true);
+  ipc::Handlers handlers =
+      worker::program_handlers({load, bench, trace, [](int) -> Result<double> { return 3e12; }}, true);
   if (fake_of_environment().way == "nonsense") handlers["bench"] = handlers["trace_runs"] = nonsense;
   handlers.emplace("hello", hello);
   handlers.emplace("devices", devices);

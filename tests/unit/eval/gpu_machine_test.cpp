@@ -10,6 +10,8 @@
 #include "eval/evaluate.h"
 #include "eval/generate.h"
 #include "eval/perplexity.h"
+#include "schedule/cost_model.h"
+#include "schedule/target.h"
 #include "support/environment.h"
 #include "support/lowered.h"
 
@@ -317,4 +319,53 @@ TEST_CASE("perplexity by a machine behind the worker is the oracle's, or says th
     CHECK(found.tokens == 6);
     CHECK(found.agrees == (*way == 0));
   }
+}
+
+TEST_CASE("two programs in one worker are timed in turns, and each is the one that was loaded") {
+  schedule::ScheduleConfig slow;
+  slow.fusion_grouping.erase(slow.fusion_grouping.begin());
+  Bench bench("modelled");
+  eval::GpuOptions beside;
+  beside.beside_others = true;
+  const auto ours = bench.load(beside);
+  const validator::ValidatedProgram other = *validator::validate(test::lower(bench.model, "h100", slow, 64)).validated;
+  const auto theirs = eval::load_gpu_machine(bench.worker, other, bench.model.checkpoint, beside);
+  REQUIRE(ours.ok());
+  REQUIRE(theirs.ok());
+  const auto times = (*ours)->time_against(**theirs, {3, 10});
+  REQUIRE_MESSAGE(times.ok(), (times.ok() ? "" : times.error().text()));
+  REQUIRE(times->ours.size() == 20);
+  REQUIRE(times->theirs.size() == 20);
+  const auto target = *schedule::find_target("h100");
+  const double first = schedule::predict(bench.program.program(), *target, 0).latency_us;
+  const double second = schedule::predict(other.program(), *target, 0).latency_us;
+  REQUIRE(std::abs(first / second - 1) > 0.01);
+  for (size_t i = 0; i < 20; ++i) {
+    CHECK(times->ours[i] == doctest::Approx(first).epsilon(0.005));
+    CHECK(times->theirs[i] == doctest::Approx(second).epsilon(0.005));
+  }
+  CHECK((*ours)->step(5).ok());  // both are still there
+  CHECK((*theirs)->step(5).ok());
+}
+
+TEST_CASE("a program that took another's place is not timed against it") {
+  Bench bench("modelled");
+  const auto first = bench.load();
+  const auto second = bench.load();
+  const auto times = (*second)->time_against(**first, {0, 10});
+  REQUIRE_FALSE(times.ok());
+  CHECK(times.error().code == ErrorCode::kUsage);
+  ThreadPool& threads = pool();
+  const auto on_cpu = eval::make_cpu_machine(bench.program, bench.model.checkpoint, threads);
+  CHECK((*second)->time_against(**on_cpu, {0, 10}).error().code == ErrorCode::kUsage);
+  CHECK((*on_cpu)->time_against(**on_cpu, {0, 10}).error().code == ErrorCode::kUnsupported);
+}
+
+TEST_CASE("the bandwidth is the worker's, and programs stay loaded") {
+  Bench bench("");
+  const auto machine = bench.load();
+  const auto bandwidth = eval::measure_bandwidth(*bench.worker, 0);
+  REQUIRE(bandwidth.ok());
+  CHECK(*bandwidth == 3e12);
+  CHECK((*machine)->step(5).ok());
 }

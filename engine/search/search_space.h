@@ -2,13 +2,12 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
 #include "schedule/schedule_config.h"
 
-namespace amk::cli {
+namespace amk::search {
 
 /// A knob as people and agents see it. Values are JSON, as `--set` and schedule files take them.
 struct Knob {
@@ -31,4 +30,8 @@ struct Knob {
 /// Every knob, in the order of knob.def.
 [[nodiscard]] std::vector<Knob> search_space(const schedule::ScheduleConfig& present);
 
-}  // namespace amk::cli
+/// The knobs that differ, as they are in `to`: "pipelining_depth=8, page_allocation=\"linear\""; "nothing" where none
+/// does.
+[[nodiscard]] std::string describe_change(const schedule::ScheduleConfig& from, const schedule::ScheduleConfig& to);
+
+}  // namespace amk::search

@@ -1,5 +1,3 @@
-#include "cli/search_space.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,8 +5,9 @@
 #include <optional>
 
 #include "schedule/schedule_config_json.h"
+#include "search/search_space.h"
 
-namespace amk::cli {
+namespace amk::search {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -173,4 +172,24 @@ std::vector<Knob> search_space(const schedule::ScheduleConfig& config) {
   return out;
 }
 
-}  // namespace amk::cli
+std::string describe_change(const schedule::ScheduleConfig& from, const schedule::ScheduleConfig& to) {
+  constexpr const char* kPaths[] = {
+#define AMK_KNOB_INT(field, path, ...) path,
+#define AMK_KNOB_AUTO_INT(field, path, ...) path,
+#define AMK_KNOB_AUTO_CHOICE(field, path, ...) path,
+#define AMK_KNOB_CHOICE(field, path, ...) path,
+#define AMK_KNOB_GROUPS(field, path, ...) path,
+#define AMK_KNOB_SMS(field, path, ...) path,
+#include "abi/knob.def"
+  };
+  const Json before = Json::parse(schedule::config_to_json(from));
+  const Json after = Json::parse(schedule::config_to_json(to));
+  std::string out;
+  for (const char* path : kPaths) {
+    const std::string value = present_value(after, path);
+    if (value != present_value(before, path)) out += fmt::format("{}{}={}", out.empty() ? "" : ", ", path, value);
+  }
+  return out.empty() ? "nothing" : out;
+}
+
+}  // namespace amk::search

@@ -1,0 +1,56 @@
+// Where candidates come from. A proposer only proposes: what it says goes through the gate like anything else.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "search/history.h"
+#include "search/trial.h"
+
+namespace amk::search {
+
+/// A predicted latency, to rank candidates by before they are tried; nullopt where there is no such program.
+using Rank = std::function<std::optional<double>(const schedule::ScheduleConfig& config)>;
+
+class Proposer {
+ public:
+  Proposer() = default;
+  Proposer(const Proposer&) = delete;
+  Proposer& operator=(const Proposer&) = delete;
+  virtual ~Proposer() = default;
+
+  /// The next candidate; nullopt where nothing is left to try. An error is the proposer's failure, and costs the trial.
+  virtual Result<std::optional<Proposal>> next(const Campaign& campaign) = 0;
+};
+
+/// How the built-in search goes about.
+struct WalkOptions {
+  double epsilon = 0.25;        ///< share of trials that take a neighbour at random
+  uint32_t draw = 12;           ///< neighbours that are ranked for the others; the best one is taken
+  uint32_t restart_after = 16;  ///< trials in a row without a keep, after which it looks elsewhere
+  uint32_t region_trials = 8;   ///< trials around one fresh place
+  uint32_t region_knobs = 3;    ///< knobs that a fresh place has turned, from the incumbent
+};
+
+/// Epsilon-greedy over the neighbours of the incumbent, one knob turned; around fresh places when that is stuck. What
+/// is proposed follows from the campaign's seed and its trials alone: a campaign that is resumed, or replayed, goes on
+/// as it would have. Nothing is proposed twice.
+[[nodiscard]] std::unique_ptr<Proposer> make_walk(const WalkOptions& options, Rank rank);
+
+/// What a command may take.
+struct CommandOptions {
+  std::string command;  ///< for /bin/sh -c
+  std::chrono::milliseconds time = std::chrono::seconds(60);
+  size_t answer_bytes = size_t{1} << 20;
+};
+
+/// Asks a command, which gets the campaign's state as one JSON document on stdin (docs/research-loop.md) and answers
+/// with {"schedule": {...}, "note"?: "..."} on stdout, or {"done": true}. Knobs that the schedule leaves out are the
+/// incumbent's.
+[[nodiscard]] std::unique_ptr<Proposer> make_command_proposer(const CommandOptions& options);
+
+}  // namespace amk::search

@@ -1,0 +1,107 @@
+// loop and log: without a GPU, with predicted latencies; and with a worker that makes up measured ones.
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+
+#include "cli/child.h"
+#include "support/environment.h"
+
+using namespace amk::test;
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+std::vector<std::string> loop_in(const Scratch& scratch, std::vector<std::string> more) {
+  std::vector<std::string> out = {"loop", "toy", "--gpu", "none", "--workspace", scratch / "work"};
+  out.insert(out.end(), more.begin(), more.end());
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("loop tries, keeps and remembers; log tells; all latencies say that they are predicted") {
+  const Scratch scratch;
+  const Json document = run_json(loop_in(scratch, {"--trials", "30"}), 0);
+  CHECK(document["campaign"] == "toy-h100-predicted");
+  CHECK(document["ended_by"] == "trials");
+  CHECK(document["latency_kind"] == "predicted");
+  CHECK(document["tried"].size() == 30);
+  CHECK(document["speedup"].get<double>() > 1.01);
+  for (const Json& trial : document["tried"]) {
+    CHECK((trial["measurement"].is_null() || trial["measurement"]["latency_kind"] == "predicted"));
+    CHECK_FALSE(trial["reason"].get<std::string>().empty());
+  }
+  const Json log = run_json({"log", "--workspace", scratch / "work"}, 0);
+  CHECK(log["trials"] == document["tried"]);
+  CHECK(log["incumbent"] == document["incumbent"]);
+  const Outcome text = run_amk({"log", "--workspace", scratch / "work"});
+  CHECK(text.exit_code == 0);
+  CHECK(text.out.find("every latency is predicted") != std::string::npos);
+  CHECK(text.out.find("kept") != std::string::npos);
+}
+
+TEST_CASE("a campaign goes on where it was, and only with what it is about") {
+  const Scratch scratch;
+  run_json(loop_in(scratch, {"--trials", "4"}), 0);
+  const Json more = run_json(loop_in(scratch, {"--trials", "3"}), 0);
+  CHECK(more["tried"][0]["trial"] == 5);
+  const auto refused = [&](std::vector<std::string> options) {
+    std::vector<std::string> all = {"--campaign", "toy-h100-predicted", "--trials", "1"};
+    all.insert(all.end(), options.begin(), options.end());
+    const Json error = run_json(loop_in(scratch, all), 2);
+    return error["error"]["message"].get<std::string>();
+  };
+  CHECK(refused({"--position", "7"}) == "expected the campaign's position, 0, found 7");
+  CHECK(refused({"--seed", "9"}) == "expected the campaign's seed, 1, found 9");
+  CHECK(refused({"--set", "pipelining_depth=8"}).starts_with("expected no --schedule or --set"));
+}
+
+TEST_CASE("two seeds go two ways, one seed one way") {
+  const auto changes = [](const char* seed) {
+    const Scratch scratch;
+    Json out = Json::array();
+    const Json document = run_json(loop_in(scratch, {"--trials", "12", "--seed", seed}), 0);
+    for (const Json& trial : document["tried"]) out.push_back(trial["change"]);
+    return out;
+  };
+  CHECK(changes("5") == changes("5"));
+  CHECK(changes("5") != changes("6"));
+}
+
+TEST_CASE("measured and predicted never meet: a campaign of the one is refused to the other") {
+  const Scratch scratch;
+  const Environment worker("AMK_WORKER", FAKE_WORKER_PROGRAM);
+  const Environment way("AMK_FAKE", "modelled");
+  const std::vector<std::string> measured = {"loop",     "toy", "--gpu",    "h100", "--workspace", scratch / "w",
+                                             "--trials", "6",   "--device", "cuda", "--campaign",  "one"};
+  const Json document = run_json(measured, 0);
+  CHECK(document["latency_kind"] == "measured-gpu");
+  CHECK(document["about"]["device"] == "Fake H100 80GB HBM3");
+  std::vector<std::string> predicted = measured;
+  predicted[9] = "cpu";
+  const Json error = run_json(predicted, 2);
+  CHECK(error["error"]["message"].get<std::string>().starts_with("expected the campaign's device"));
+}
+
+TEST_CASE("a command's candidates go through the same gate") {
+  const Scratch scratch;
+  const Json document = run_json(loop_in(scratch, {"--trials", "1", "--proposer",
+                                                   R"(echo '{"schedule": {"pipelining_depth": 8}, "note": "deep"}')"}),
+                                 0);
+  CHECK(document["tried"][0]["proposer"] == "command");
+  CHECK(document["tried"][0]["change"] == "pipelining_depth=8");
+  CHECK(document["tried"][0]["outcome"] == "reverted");
+  const Json failing = run_json(loop_in(scratch, {"--campaign", "f", "--proposer", "echo nonsense"}), 0);
+  CHECK(failing["ended_by"] == "failures");
+}
+
+TEST_CASE("log without a history says how one is made; of several campaigns it lists all") {
+  const Scratch scratch;
+  CHECK(run_json({"log", "--workspace", scratch / "none"}, 3)["error"]["code"] == "bad-input");
+  for (const char* name : {"a", "b"}) run_json(loop_in(scratch, {"--trials", "2", "--campaign", name}), 0);
+  const Json list = run_json({"log", "--workspace", scratch / "work"}, 0);
+  REQUIRE(list.size() == 2);
+  CHECK(list[1]["campaign"] == "b");
+  CHECK(list[1]["trial_count"] == 2);
+  CHECK(run_json({"log", "--workspace", scratch / "work", "--campaign", "c"}, 2)["error"]["code"] == "usage");
+}

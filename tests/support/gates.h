@@ -1,0 +1,58 @@
+// Gates of a small golden model, for tests of the search: with predictions, or with a worker that makes up times.
+#pragma once
+
+#include <memory>
+
+#include "eval/gpu_machine.h"
+#include "schedule/target.h"
+#include "search/gate.h"
+#include "support/environment.h"
+#include "support/lowered.h"
+
+namespace amk::test {
+
+struct GateBench {
+  LoweredModel model = open_model("tests/models/llama-gqa-tied");
+  ThreadPool pool{2};
+
+  [[nodiscard]] search::GateOptions predicted() const {
+    search::GateOptions out;
+    out.checkpoint = &model.checkpoint;
+    out.target = *schedule::find_target("h100");
+    out.context = 64;
+    out.compared_positions = 3;
+    return out;
+  }
+  /// Measured by the fake worker, which goes wrong as $AMK_FAKE says.
+  [[nodiscard]] search::GateOptions measured() const {
+    search::GateOptions out = predicted();
+    auto worker = std::make_shared<ipc::WorkerClient>(ipc::WorkerClient::start({{FAKE_WORKER_PROGRAM}}).value());
+    eval::GpuOptions loading;
+    loading.beside_others = true;
+    loading.launch_deadline = std::chrono::milliseconds(500);
+    out.bandwidth = eval::measure_bandwidth(*worker, 0).value();
+    out.machine = eval::gpu_machines(std::move(worker), loading);
+    return out;
+  }
+};
+
+/// The default with attention's last split and the output projection done together: fewer levels, so predicted faster.
+inline schedule::ScheduleConfig faster_config() {
+  schedule::ScheduleConfig out;
+  out.fusion_grouping = {{"rmsnorm", "qkv", "rope", "kv_append"},
+                         {"rmsnorm", "gate", "up", "silu_mul"},
+                         {"down", "residual"},
+                         {"rmsnorm", "lm_head"},
+                         {"combine", "o", "residual"}};
+  return out;
+}
+
+inline schedule::ScheduleConfig slower_config() {
+  schedule::ScheduleConfig out;
+  out.fusion_grouping.erase(out.fusion_grouping.begin());
+  return out;
+}
+
+inline search::Proposal propose(const schedule::ScheduleConfig& config) { return {config, "a change", "", "test", ""}; }
+
+}  // namespace amk::test
