@@ -1,0 +1,69 @@
+// A tools/call in flight: it ends once, and after its end nothing more is said of it.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "mcp/core/message.h"
+#include "mcp/core/tool.h"
+
+namespace amk::mcp {
+
+/// Where the messages about one request go. Called from any thread, one call at a time for one request.
+using Send = std::function<void(const Json& message)>;
+
+class Call final : public CallContext {
+ public:
+  /// `progress_token`: a string or an integer; null where the client wants no progress.
+  Call(Json id, Json progress_token, Send send);
+
+  [[nodiscard]] const Json& id() const { return id_; }
+
+  /// Sends the reply, unless the call has ended.
+  void finish(const Json& reply);
+  /// Ends the call without a reply.
+  void cancel();
+  /// Asks it to end; it may still reply.
+  void shut_down();
+
+  [[nodiscard]] Stop stop() const override;
+  void pause(std::chrono::milliseconds time) override;
+  void progress(const std::string& what) override;
+
+ private:
+  const Json id_;
+  const Json progress_token_;
+  const Send send_;
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  mutable std::mutex mutex_;
+  std::condition_variable stopped_;
+  bool ended_ = false;
+  Stop stop_ = Stop::kNo;
+  double told_ = 0;  ///< the last progress, seconds since the start
+};
+
+/// The calls of one client that have not ended, by id. Thread-safe.
+class CallTable {
+ public:
+  /// False where the id is in flight already, or there are too many.
+  bool add(const std::shared_ptr<Call>& call);
+  void remove(const Json& id);
+  [[nodiscard]] std::shared_ptr<Call> find(const Json& id) const;
+  [[nodiscard]] std::vector<std::shared_ptr<Call>> all() const;
+  /// Whether they have all gone by then.
+  bool wait_until_empty(std::chrono::milliseconds patience) const;
+
+  static constexpr size_t kCallsMax = 1024;
+
+ private:
+  mutable std::mutex mutex_;
+  mutable std::condition_variable gone_;
+  std::map<std::string, std::shared_ptr<Call>> calls_;  ///< by the id as JSON: 1 and "1" are two
+};
+
+}  // namespace amk::mcp
