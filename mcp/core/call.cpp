@@ -12,9 +12,10 @@ constexpr double kProgressEverySeconds = 0.2;
 Call::Call(Json id, Json progress_token, Send send)
     : id_(std::move(id)), progress_token_(std::move(progress_token)), send_(std::move(send)) {}
 
-void Call::finish(const Json& reply) {
+void Call::finish(const Json& reply, const std::function<void()>& ending) {
   const std::lock_guard lock(mutex_);
   if (std::exchange(ended_, true)) return;
+  ending();
   send_(reply);
 }
 
@@ -52,31 +53,39 @@ void Call::progress(const std::string& what) {
 
 bool CallTable::add(const std::shared_ptr<Call>& call) {
   const std::lock_guard lock(mutex_);
-  return calls_.size() < kCallsMax && calls_.emplace(to_line(call->id()), call).second;
+  if (running_.size() >= kCallsMax || !in_flight_.emplace(to_line(call->id()), call).second) return false;
+  running_.emplace(call.get(), call);
+  return true;
 }
 
-void CallTable::remove(const Json& id) {
+void CallTable::release(const Call& call) {
   const std::lock_guard lock(mutex_);
-  calls_.erase(to_line(id));
-  if (calls_.empty()) gone_.notify_all();
+  const auto found = in_flight_.find(to_line(call.id()));
+  if (found != in_flight_.end() && found->second.get() == &call) in_flight_.erase(found);
+}
+
+void CallTable::done(const Call& call) {
+  const std::lock_guard lock(mutex_);
+  running_.erase(&call);
+  if (running_.empty()) gone_.notify_all();
 }
 
 std::shared_ptr<Call> CallTable::find(const Json& id) const {
   const std::lock_guard lock(mutex_);
-  const auto found = calls_.find(to_line(id));
-  return found == calls_.end() ? nullptr : found->second;
+  const auto found = in_flight_.find(to_line(id));
+  return found == in_flight_.end() ? nullptr : found->second;
 }
 
 std::vector<std::shared_ptr<Call>> CallTable::all() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::shared_ptr<Call>> out;
-  for (const auto& [id, call] : calls_) out.push_back(call);
+  for (const auto& [key, call] : running_) out.push_back(call);
   return out;
 }
 
 bool CallTable::wait_until_empty(std::chrono::milliseconds patience) const {
   std::unique_lock lock(mutex_);
-  return gone_.wait_for(lock, patience, [&] { return calls_.empty(); });
+  return gone_.wait_for(lock, patience, [&] { return running_.empty(); });
 }
 
 }  // namespace amk::mcp

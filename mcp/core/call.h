@@ -24,8 +24,8 @@ class Call final : public CallContext {
 
   [[nodiscard]] const Json& id() const { return id_; }
 
-  /// Sends the reply, unless the call has ended.
-  void finish(const Json& reply);
+  /// Ends the call: calls `ending`, then sends the reply. Neither where it has ended.
+  void finish(const Json& reply, const std::function<void()>& ending);
   /// Ends the call without a reply.
   void cancel();
   /// Asks it to end; it may still reply.
@@ -47,15 +47,23 @@ class Call final : public CallContext {
   double told_ = 0;  ///< the last progress, seconds since the start
 };
 
-/// The calls of one client that have not ended, by id. Thread-safe.
+/// The calls of one client: which ids are in flight, and how many calls still run. Thread-safe.
+///
+/// An id is free again before its reply is sent, since a client may use it as soon as it has that; the call still runs
+/// until it is done with the reply.
 class CallTable {
  public:
   /// False where the id is in flight already, or there are too many.
   bool add(const std::shared_ptr<Call>& call);
-  void remove(const Json& id);
+  /// The call's id is no longer in flight.
+  void release(const Call& call);
+  /// The call runs no more. It has been released.
+  void done(const Call& call);
+  /// In flight, or null.
   [[nodiscard]] std::shared_ptr<Call> find(const Json& id) const;
+  /// Those that run.
   [[nodiscard]] std::vector<std::shared_ptr<Call>> all() const;
-  /// Whether they have all gone by then.
+  /// Whether none runs by then.
   bool wait_until_empty(std::chrono::milliseconds patience) const;
 
   static constexpr size_t kCallsMax = 1024;
@@ -63,7 +71,8 @@ class CallTable {
  private:
   mutable std::mutex mutex_;
   mutable std::condition_variable gone_;
-  std::map<std::string, std::shared_ptr<Call>> calls_;  ///< by the id as JSON: 1 and "1" are two
+  std::map<std::string, std::shared_ptr<Call>> in_flight_;  ///< by the id as JSON: 1 and "1" are two
+  std::map<const Call*, std::shared_ptr<Call>> running_;
 };
 
 }  // namespace amk::mcp

@@ -92,7 +92,10 @@ void Session::handle_notification(const Message& message) {
   if (message.method != "notifications/cancelled") return;
   const Json& id = member(message.params, "requestId");
   if (!is_request_id(id)) return;
-  if (const std::shared_ptr<Call> call = calls_.find(id)) call->cancel();
+  const std::shared_ptr<Call> call = calls_.find(id);
+  if (call == nullptr) return;
+  call->cancel();
+  calls_.release(*call);
 }
 
 std::optional<RpcError> Session::era_problem(const Message& message, Era era) const {
@@ -214,9 +217,11 @@ void Session::call_tool(const Request& request, const Send& send) {
 void Session::start(const Tool& tool, Json arguments, Era era, const std::shared_ptr<Call>& call) {
   threads_.post([this, &tool, arguments = std::move(arguments), era, call] {
     if (call->stop() == Stop::kNo) {
-      call->finish(reply(call->id(), finished(era, run_guarded(tool, arguments, *call))));
+      const Json message = reply(call->id(), finished(era, run_guarded(tool, arguments, *call)));
+      call->finish(message, [&] { calls_.release(*call); });
     }
-    calls_.remove(call->id());
+    calls_.release(*call);
+    calls_.done(*call);
   });
 }
 

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <cstring>
 #include <fstream>
@@ -41,11 +42,13 @@ std::string utc(const char* format, double unix_seconds) {
   return fmt::format(fmt::runtime(format), fmt::gmtime(static_cast<std::time_t>(unix_seconds)));
 }
 
-/// "20261122-233250-eval-5f3c": in the order of time, and no two alike.
+/// "20261122-233250123-eval-5f3c": the time to a millisecond, so that names sort by it, and no two alike.
 std::string new_id(std::string_view tool) {
   std::random_device random;
   if (tool.starts_with("amk_")) tool.remove_prefix(4);
-  return fmt::format("{}-{}-{:04x}", utc("{:%Y%m%d-%H%M%S}", unix_now()), tool, random() & 0xFFFFU);
+  const double now = unix_now();
+  const auto milliseconds = static_cast<unsigned>((now - std::floor(now)) * 1000);
+  return fmt::format("{}{:03}-{}-{:04x}", utc("{:%Y%m%d-%H%M%S}", now), milliseconds, tool, random() & 0xFFFFU);
 }
 
 /// Nothing that could leave the folder of runs.

@@ -28,6 +28,7 @@ ToolResult run(const RunStore& store, CallContext& context) {
   if (!command) return failure(command.error());
   Result<Json> document = run_amk(*command, kDeadline, context);
   if (!document) return failure(document.error());
+  document->erase("workspace");  // the command line's; the server's is below
   const Json& gpus = member(*document, "gpus");
   const std::string problem = member(*document, "cuda").value("problem", "");
   ToolResult out;

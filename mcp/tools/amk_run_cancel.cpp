@@ -14,7 +14,7 @@ Tool amk_run_cancel(RunStore& store) {
       "stays as it is.";
   out.input_schema =
       object_schema({{"run_id", text_property("As the tool that started it said; amk_runs lists them.", 64)}},
-                    {"run_id"}, {{"run_id", "20261122-233250-eval-5f3c"}});
+                    {"run_id"}, {{"run_id", "20261122-233250123-eval-5f3c"}});
   out.output_schema = run_schema();
   out.annotations = {.destructive = true, .idempotent = true};
   out.call = [&store](const Json& arguments, CallContext&) {

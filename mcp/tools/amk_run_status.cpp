@@ -14,7 +14,7 @@ Tool amk_run_status(RunStore& store) {
       "of earlier servers on the same workspace are found, too. Cancelling this call does not end the run.";
   out.input_schema = object_schema(
       with_wait({{"run_id", text_property("As the tool that started it said; amk_runs lists them.", 64)}}), {"run_id"},
-      {{"run_id", "20261122-233250-eval-5f3c"}, {"wait_s", 60}});
+      {{"run_id", "20261122-233250123-eval-5f3c"}, {"wait_s", 60}});
   out.output_schema = run_schema();
   out.annotations = {.read_only = true, .idempotent = true};
   out.call = [&store](const Json& arguments, CallContext& context) {
