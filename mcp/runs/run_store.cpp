@@ -251,11 +251,14 @@ Result<Run> RunStore::look(const std::string& id) {
     return Error{ErrorCode::kUsage, fmt::format("expected the id of a run of this workspace, found '{}'", id), "run_id",
                  "amk_runs lists them"};
   }
-  out.tool = request.value("tool", "");
+  const auto text = [&](const char* key) {
+    return member(request, key).is_string() ? request[key].get<std::string>() : std::string();
+  };
+  out.tool = text("tool");
   out.arguments = member(request, "arguments");
-  out.started = request.value("started", "");
+  out.started = text("started");
   const double now = unix_now();
-  const double start = request.value("started_unix", now);
+  const double start = member(request, "started_unix").is_number() ? request["started_unix"].get<double>() : now;
   std::error_code ignored;
   const bool starting = now < start + kStartSeconds && !fs::exists(out.folder / "process.json", ignored);
   const bool alive = starting || living_process(out.folder).has_value();

@@ -11,11 +11,11 @@ Story bench_story(const Json& report) {
   if (!report.value("correct", false)) {
     return {"Not timed: the megakernel is NOT correct.", "Read result.agreement; amk_eval says more of the schedule."};
   }
-  std::string out = fmt::format("{} on {}:", report.value("model", ""), report.value("device", ""));
+  std::string out = fmt::format("{} on {}:", text_in(report, "model"), text_in(report, "device"));
   for (const Json& at : member(report, "positions")) {
     out += fmt::format(" at position {},", to_line(member(at, "position")));
     for (const Json& of : member(at, "contenders")) {
-      out += fmt::format(" {} {} us;", of.value("name", ""), number_text(member(of, "latency_us")));
+      out += fmt::format(" {} {} us;", text_in(of, "name"), number_text(member(of, "latency_us")));
     }
   }
   out.back() = '.';

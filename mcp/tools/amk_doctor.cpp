@@ -30,13 +30,13 @@ ToolResult run(const RunStore& store, CallContext& context) {
   if (!document) return failure(document.error());
   document->erase("workspace");  // the command line's; the server's is below
   const Json& gpus = member(*document, "gpus");
-  const std::string problem = member(*document, "cuda").value("problem", "");
+  const std::string problem = text_in(member(*document, "cuda"), "problem");
   ToolResult out;
   out.structured = {
       {"summary", gpus.empty()
                       ? "No GPU here: " + problem +
                             ". Programs are compiled, validated and verified on the CPU; latencies are predicted."
-                      : fmt::format("{} GPU(s), the first a {}.", gpus.size(), gpus[0].value("name", "?"))},
+                      : fmt::format("{} GPU(s), the first a {}.", gpus.size(), text_in(gpus[0], "name"))},
       {"next", gpus.empty() ? "amk_models, then amk_propose or amk_eval; amk_bench and amk_trace need a GPU."
                             : "amk_models, then amk_eval, amk_bench or amk_trace."},
       {"workspace", store.workspace().string()},

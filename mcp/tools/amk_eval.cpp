@@ -8,7 +8,7 @@
 namespace amk::mcp {
 
 Story eval_story(const Json& verdict) {
-  const std::string what = fmt::format("{} on {}", verdict.value("model", ""), verdict.value("gpu", ""));
+  const std::string what = fmt::format("{} on {}", text_in(verdict, "model"), text_in(verdict, "gpu"));
   if (!verdict.value("correct", false)) {
     return {fmt::format("{}: valid, but NOT correct: the largest difference from the oracle is {}, {} is allowed.",
                         what, to_line(member(verdict, "max_abs_err")), to_line(member(verdict, "tolerance"))),
@@ -17,7 +17,7 @@ Story eval_story(const Json& verdict) {
   const std::string kind = member(verdict, "latency_kind") == "measured-gpu" ? "measured" : "predicted, not measured";
   return {fmt::format("{}: valid and correct; {} us a token ({}), {}% of the memory's limit; schedule {}.", what,
                       number_text(member(verdict, "latency_us")), kind, number_text(member(verdict, "pct_of_floor")),
-                      verdict.value("schedule_id", "")),
+                      text_in(verdict, "schedule_id")),
           "amk_propose says which knob to turn next; amk_compile keeps this schedule as a bundle."};
 }
 

@@ -35,8 +35,8 @@ Story generate_story(const Json& text) {
                               : member(verified, "agrees") == true ? "every position agrees with the oracle"
                                                                    : "it DIFFERS from the oracle";
   return {fmt::format("{} tokens at {} tokens/s on {}; {}; stopped by {}.", member(text, "generated_ids").size(),
-                      number_text(member(text, "tokens_per_second")), text.value("device", ""), checked,
-                      text.value("stop_reason", "")),
+                      number_text(member(text, "tokens_per_second")), text_in(text, "device"), checked,
+                      text_in(text, "stop_reason")),
           "The text is result.text, the tokens are result.generated_ids."};
 }
 

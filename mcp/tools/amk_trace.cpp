@@ -12,10 +12,10 @@ Story trace_story(const Json& trace) {
   if (!summary.is_object()) {
     return {"Not traced: the megakernel is NOT correct.", "Read result.agreement; amk_eval says more of the schedule."};
   }
-  return {fmt::format("{} on {}: {} us (floor {} us); bottleneck {}, largest loss {}.", trace.value("model", ""),
-                      trace.value("device", ""), number_text(member(summary, "span_us")),
-                      number_text(member(summary, "floor_us")), summary.value("bottleneck", ""),
-                      summary.value("largest_loss", "")),
+  return {fmt::format("{} on {}: {} us (floor {} us); bottleneck {}, largest loss {}.", text_in(trace, "model"),
+                      text_in(trace, "device"), number_text(member(summary, "span_us")),
+                      number_text(member(summary, "floor_us")), text_in(summary, "bottleneck"),
+                      text_in(summary, "largest_loss")),
           "result.trace.operations says which operation loses most; amk_propose shows the knobs. The timeline is among "
           "the files."};
 }

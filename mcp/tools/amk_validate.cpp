@@ -22,7 +22,7 @@ ToolResult run(const Json& arguments, CallContext& context) {
   ToolResult out;
   out.structured = {{"summary", count == 0 ? std::string("Accepted: the program is proven safe.")
                                            : fmt::format("Not accepted: {} finding(s). First: {}", count,
-                                                         (*findings)[0].value("text", ""))},
+                                                         text_in((*findings)[0], "text"))},
                     {"next", count == 0 ? "amk_eval says whether it is correct and how fast."
                                         : "Each finding has a \"mend\"; change what it names and validate again."},
                     {"accepted", count == 0},

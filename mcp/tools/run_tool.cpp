@@ -145,6 +145,11 @@ ToolResult start_run(RunStore& store, const std::string& tool, const Json& argum
   return out;
 }
 
+std::string text_in(const Json& object, const char* key) {
+  const Json& value = member(object, key);
+  return value.is_string() ? value.get<std::string>() : std::string();
+}
+
 std::string number_text(const Json& value, int digits) {
   return value.is_number() ? fmt::format("{:.{}f}", value.get<double>(), digits) : "unknown";
 }

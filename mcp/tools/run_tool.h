@@ -37,6 +37,9 @@ Result<Run> wait_for_run(RunStore& store, const std::string& id, double seconds,
 /// "wait_s" of the arguments, or its default.
 [[nodiscard]] double wait_seconds(const Json& arguments);
 
+/// The text of an object at that key; empty where it is none.
+[[nodiscard]] std::string text_in(const Json& object, const char* key);
+
 /// A number of the document with that many digits behind the point; "unknown" where it is none.
 [[nodiscard]] std::string number_text(const Json& value, int digits = 1);
 

@@ -26,7 +26,7 @@ constexpr std::array<Teller, 5> kTellers = {{{"amk_eval", eval_story},
 }  // namespace
 
 std::vector<Tool> all_tools(RunStore& store) {
-  return {amk_doctor(store), amk_models(),          amk_propose(),         amk_validate(),
+  return {amk_doctor(store), amk_models(),          amk_propose(store),    amk_validate(),
           amk_eval(store),   amk_compile(store),    amk_generate(store),   amk_bench(store),
           amk_trace(store),  amk_run_status(store), amk_run_cancel(store), amk_runs(store)};
 }
@@ -39,9 +39,9 @@ Tell teller_of(const std::string& tool) {
 Story refusal_story(const Json& verdict) {
   const Json& findings = member(verdict, "findings");
   std::string first;
-  if (!findings.empty()) first = ". First: " + findings[0].value("text", findings[0].value("message", ""));
-  return {fmt::format("The validator says {}, with {} finding{}{}", verdict.value("verdict", "rejected"),
-                      findings.size(), findings.size() == 1 ? "" : "s", first),
+  if (!findings.empty()) first = ". First: " + findings[0].value("text", text_in(findings[0], "message"));
+  return {fmt::format("The validator says {}, with {} finding{}{}", text_in(verdict, "verdict"), findings.size(),
+                      findings.size() == 1 ? "" : "s", first),
           "Each finding has a \"mend\"; change the knobs that it names and try again."};
 }
 

@@ -12,7 +12,7 @@ namespace amk::mcp {
 
 [[nodiscard]] Tool amk_doctor(const RunStore& store);
 [[nodiscard]] Tool amk_models();
-[[nodiscard]] Tool amk_propose();
+[[nodiscard]] Tool amk_propose(RunStore& store);
 [[nodiscard]] Tool amk_validate();
 [[nodiscard]] Tool amk_eval(RunStore& store);
 [[nodiscard]] Tool amk_compile(RunStore& store);

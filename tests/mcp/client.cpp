@@ -42,13 +42,15 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
 
 }  // namespace
 
-McpProcess::McpProcess(std::vector<std::string> command, const std::string& directory) {
+McpProcess::McpProcess(std::vector<std::string> command, const std::string& directory,
+                       const std::vector<std::string>& variables) {
   std::signal(SIGPIPE, SIG_IGN);
   int in[2];
   int out[2];
   if (::pipe2(in, O_CLOEXEC) != 0 || ::pipe2(out, O_CLOEXEC) != 0) fail("pipe failed");
   command[0] = std::filesystem::absolute(command[0]).string();
-  const std::vector<std::string> environment = stripped_environment();
+  std::vector<std::string> environment = stripped_environment();
+  environment.insert(environment.end(), variables.begin(), variables.end());
   const std::vector<char*> argv = pointers(command);
   const std::vector<char*> envp = pointers(environment);
   pid_ = ::fork();

@@ -20,8 +20,9 @@ class McpProcess {
     int signal = 0;  ///< that ended it
   };
 
-  /// In that directory, with the environment that Codex gives a server and nothing else.
-  explicit McpProcess(std::vector<std::string> command, const std::string& directory = "/");
+  /// In that directory, with the environment that Codex gives a server, and those variables ("NAME=value").
+  explicit McpProcess(std::vector<std::string> command, const std::string& directory = "/",
+                      const std::vector<std::string>& variables = {});
   /// Kills what is left.
   ~McpProcess();
   McpProcess(const McpProcess&) = delete;

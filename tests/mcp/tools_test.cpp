@@ -30,7 +30,7 @@ std::string project_root() { return std::filesystem::current_path().string(); }
 Json definitions(McpProcess& server) { return server.ask(request("list", "tools/list"))["result"]["tools"]; }
 
 Json slow_generate() {
-  return {{"source", kSlowModel}, {"prompt_ids", {1}}, {"max_tokens", 2000}, {"ignore_eos", true}};
+  return {{"source", kSlowModel}, {"prompt_ids", {1}}, {"max_tokens", 2000}, {"ignore_eos", true}, {"device", "cpu"}};
 }
 
 /// The call's structured content, checked against the tool's schema; throws where there is none.
@@ -58,8 +58,8 @@ std::string error_text(McpProcess& server, const std::string& tool, const Json& 
 struct Served {
   TempDirectory scratch;
   McpProcess server;
-  explicit Served(const std::vector<std::string>& more = {})
-      : server(amk_mcp(scratch.path() / "workspace", more), project_root()) {
+  explicit Served(const std::vector<std::string>& more = {}, const std::vector<std::string>& variables = {})
+      : server(amk_mcp(scratch.path() / "workspace", more), project_root(), variables) {
     server.initialize();
   }
 };
@@ -147,6 +147,49 @@ TEST_CASE("a model is compiled into a bundle, and the bundle writes what the mod
   CHECK(by_bundle["result"]["verified"]["agrees"] == true);
   CHECK(by_bundle["result"]["text"] == by_model["result"]["text"]);
   CHECK(by_bundle["result"]["generated_ids"].size() == 8);
+}
+
+/// A machine with a GPU that goes wrong in that way (tests/support/fake_worker.cpp).
+std::vector<std::string> fake_gpu(const std::string& way) {
+  return {std::string("AMK_WORKER=") + FAKE_WORKER_PROGRAM, "AMK_FAKE=" + way};
+}
+
+TEST_CASE("with a GPU, schedules are measured, benchmarked and traced, and proposals know the last trace") {
+  Served served({}, fake_gpu(""));
+  McpProcess& server = served.server;
+  CHECK(good(server, "amk_doctor", Json::object())["summary"].get<std::string>().find("Fake H100") !=
+        std::string::npos);
+  const Json eval = good(server, "amk_eval", {{"model", "toy"}, {"context", 48}});
+  CHECK(eval["result"]["latency_kind"] == "measured-gpu");
+  CHECK(eval["summary"].get<std::string>().find("(measured)") != std::string::npos);
+  const Json bench = good(server, "amk_bench", {{"model", "toy"}, {"positions", {0, 200}}, {"rounds", 3}});
+  CHECK(bench["result"]["positions"].size() == 2);
+  CHECK(bench["files"][0].get<std::string>().ends_with("/bench.svg"));
+  CHECK(good(server, "amk_propose", {{"model", "toy"}})["last_trace"].is_null());
+  const Json trace = good(server, "amk_trace", {{"model", "toy"}, {"runs", 3}});
+  CHECK(trace["files"].size() == 2);
+  CHECK(good(server, "amk_propose", {{"model", "toy"}})["last_trace"]["run_id"] == trace["run_id"]);
+  CHECK(good(server, "amk_propose", {{"model", "toy-2l"}})["last_trace"].is_null());
+}
+
+TEST_CASE("a GPU that gives wrong logits, faults or crashes costs one evaluation, and its verdict says so") {
+  for (const char* way : {"wrong:1", "fault:3", "crash:3", "nan:2"}) {
+    CAPTURE(way);
+    Served served({}, fake_gpu(way));
+    const Json eval = good(served.server, "amk_eval", {{"model", "toy"}, {"context", 48}, {"positions", 4}});
+    CHECK(eval["result"]["correct"] == false);
+    CHECK(eval["summary"].get<std::string>().find("NOT correct") != std::string::npos);
+    CHECK(good(served.server, "amk_validate", {{"source", "toy"}})["accepted"] == true);
+  }
+}
+
+TEST_CASE("a megakernel that is not correct is neither timed nor traced") {
+  Served served({}, fake_gpu("incorrect"));
+  for (const char* tool : {"amk_bench", "amk_trace"}) {
+    const Json run = good(served.server, tool, {{"model", "toy"}});
+    CHECK(run["result"]["correct"] == false);
+    CHECK(run["summary"].get<std::string>().find("NOT correct") != std::string::npos);
+  }
 }
 
 TEST_CASE("what is wrong is said in words that heal, with no structured content") {
@@ -257,6 +300,23 @@ TEST_CASE("a run whose process is killed has failed, and says so") {
   const Json status = good(served.server, "amk_run_status", {{"run_id", run["run_id"]}});
   CHECK(status["state"] == "failed");
   CHECK(status["error"].get<std::string>().find("killed, or crashed") != std::string::npos);
+}
+
+TEST_CASE("folders that are no run of ours, or broken, harm nobody") {
+  Served served;
+  const std::filesystem::path runs = served.scratch.path() / "workspace" / "runs";
+  const std::vector<std::string> contents = {"", "nonsense", "[]", "{\"tool\":7,\"started_unix\":\"x\"}"};
+  for (size_t i = 0; i < contents.size(); ++i) {
+    const std::filesystem::path folder = runs / ("20260101-00000000" + std::to_string(i) + "-eval-0000");
+    std::filesystem::create_directories(folder);
+    spill(folder / "request.json", contents[i]);
+    spill(folder / "process.json", contents[i]);
+  }
+  std::filesystem::create_directories(runs / "Not an ID");
+  CHECK(good(served.server, "amk_eval", {{"model", "toy"}})["state"] == "done");
+  const Json listed = good(served.server, "amk_runs", Json::object())["runs"];
+  CHECK(listed.size() == 2);  // ours, and the broken one that is an object
+  CHECK(listed[1]["state"] == "failed");
 }
 
 TEST_CASE("--read-only and --tools leave only what they say") {
