@@ -336,7 +336,7 @@ TEST_CASE("the first reply comes within 50 ms of the start, and a list within 5 
   TempDirectory scratch;
   auto best_start = seconds(10) + steady_clock::duration::zero();
   auto best_list = best_start;
-  for (int attempt = 0; attempt < 5; ++attempt) {
+  for (int attempt = 0; attempt < 20; ++attempt) {
     auto start = steady_clock::now();
     McpProcess server(amk_mcp(scratch.path()));
     server.initialize();
