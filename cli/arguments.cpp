@@ -360,11 +360,14 @@ struct Grammar {
   std::vector<CLI::App*> verbs;
   bool json = false;
   bool quiet = false;
+  bool progress_lines = false;
 };
 
 void add_output(CLI::App& app, Grammar& grammar) {
   app.add_flag("--json", grammar.json, "print one JSON document, and nothing else, on stdout");
   app.add_flag("--quiet", grammar.quiet, "no notes and no progress on stderr");
+  app.add_flag("--progress-lines", grammar.progress_lines,
+               "progress on stderr as lines of JSON, for programs that run this one");
 }
 
 void declare(Grammar& grammar) {
@@ -459,7 +462,7 @@ Result<Request> request_of(const Grammar& grammar) {
     AMK_TRY(check_extras(grammar.app, "amk"));
     AMK_TRY(check_extras(*grammar.verbs[i], verb));
     AMK_TRY(check_positional(*grammar.verbs[i], verb));
-    return Request{"", grammar.actions[i], grammar.quiet};
+    return Request{"", grammar.actions[i], grammar.quiet, grammar.progress_lines};
   }
   return no_verb(grammar.app);
 }
@@ -479,9 +482,9 @@ Result<Request> parse_arguments(int argc, const char* const* argv) {
   try {
     grammar.app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    return Request{grammar.app.help(), {}, false};
+    return Request{grammar.app.help(), {}};
   } catch (const CLI::CallForVersion& version) {
-    return Request{std::string(version.what()) + "\n", {}, false};
+    return Request{std::string(version.what()) + "\n", {}};
   } catch (const CLI::RequiredError&) {
     return request_of(grammar);  // unknown options first: a misspelt one may be why something is missing
   } catch (const CLI::ParseError& problem) {

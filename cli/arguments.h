@@ -15,6 +15,7 @@ struct Request {
   std::string text;                          ///< --help or --version; printed on stdout
   std::function<Result<Exit>(Output&)> run;  ///< empty when there is only text
   bool quiet = false;
+  bool progress_lines = false;
 };
 
 /// kUsage for anything that is not in the grammar, with the nearest name.

@@ -25,7 +25,7 @@ void occupy_standard_streams() {
 
 Result<Exit> run(int argc, const char* const* argv, Output& output) {
   AMK_ASSIGN_OR_RETURN(const Request request, parse_arguments(argc, argv));
-  output = Output(output.json() && request.run, request.quiet);
+  output = Output(output.json() && request.run, request.quiet, request.progress_lines);
   output.text(request.text);
   if (!request.run) return Exit::kDone;
   return request.run(output);

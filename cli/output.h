@@ -19,10 +19,13 @@ using Json = nlohmann::ordered_json;
 
 class Output {
  public:
-  Output(bool json, bool quiet) : json_(json), quiet_(quiet) {}
+  Output(bool json, bool quiet, bool progress_lines = false)
+      : json_(json), quiet_(quiet), progress_lines_(progress_lines) {}
 
   [[nodiscard]] bool json() const { return json_; }
   [[nodiscard]] bool quiet() const { return quiet_; }
+  /// Whether progress is for a program: a line of JSON each.
+  [[nodiscard]] bool progress_lines() const { return progress_lines_; }
 
   /// Text for people, on stdout; dropped with --json.
   void text(std::string_view text);
@@ -44,6 +47,7 @@ class Output {
 
   bool json_;
   bool quiet_;
+  bool progress_lines_;
   int write_error_ = 0;  ///< errno of the first write that failed
 };
 

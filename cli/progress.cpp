@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <cstdio>
 #include <mutex>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 
@@ -14,7 +15,7 @@ namespace amk::cli {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr std::chrono::seconds kQuietAtFirst{1};
+constexpr std::chrono::milliseconds kQuietAtFirst{1000};
 constexpr std::chrono::milliseconds kEvery{200};
 constexpr const char* kClearLine = "\r\033[K";
 
@@ -29,10 +30,16 @@ struct Progress::State {
   uint32_t of = 0;
   bool stopping = false;
   bool shown = false;
+  bool lines = false;  ///< for a program
   Clock::time_point start = Clock::now();
   std::thread thread;
 
   void draw() {
+    if (lines) {
+      const Json step = {{"step", what}, {"done", done}, {"of", of}};
+      fmt::print(stderr, "{}\n", Json{{"progress", step}}.dump(-1, ' ', false, Json::error_handler_t::replace));
+      return;
+    }
     const std::chrono::duration<double> elapsed = Clock::now() - start;
     const std::string share = of == 0 ? "" : fmt::format(" {}/{}", done, of);
     fmt::print(stderr, "{}amk: {}{}, {:.0f} s", kClearLine, what, share, elapsed.count());
@@ -42,7 +49,7 @@ struct Progress::State {
 
   void run() {
     std::unique_lock lock(mutex);
-    wake.wait_for(lock, kQuietAtFirst, [&] { return stopping; });
+    wake.wait_for(lock, lines ? kEvery : kQuietAtFirst, [&] { return stopping; });
     while (!stopping) {
       draw();
       wake.wait_for(lock, kEvery, [&] { return stopping; });
@@ -55,8 +62,9 @@ struct Progress::State {
 };
 
 Progress::Progress(const Output& output) {
-  if (output.quiet() || isatty(STDERR_FILENO) == 0) return;
+  if (output.quiet() || (!output.progress_lines() && isatty(STDERR_FILENO) == 0)) return;
   state_ = std::make_unique<State>();
+  state_->lines = output.progress_lines();
   state_->what = "working";
   state_->thread = std::thread([state = state_.get()] { state->run(); });
 }

@@ -1,4 +1,8 @@
 // Progress on a terminal: one line on stderr, shown once something has taken a second, gone when it is over.
+//
+// With --progress-lines instead, whether or not stderr is a terminal, lines that a program reads, at most five a
+// second:
+//   {"progress":{"step":"comparing with the oracle","done":3,"of":16}}     "of" 0: nobody knows
 #pragma once
 
 #include <cstdint>
@@ -11,7 +15,7 @@ namespace amk::cli {
 
 class Progress {
  public:
-  /// Silent with --quiet and where stderr is no terminal.
+  /// Silent with --quiet, and without --progress-lines where stderr is no terminal.
   explicit Progress(const Output& output);
   ~Progress();
   Progress(const Progress&) = delete;

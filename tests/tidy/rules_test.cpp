@@ -84,6 +84,7 @@ TEST_CASE("only programs print") {
     CAPTURE(call);
     CHECK(code_rules("engine/vm/a.cpp", std::string(call) + "\n") == "printing");
     CHECK(code_rules("mcp/a.cpp", std::string(call) + "\n") == "printing");
+    CHECK(code_rules("mcp/main.cpp", std::string(call) + "\n").empty());
     CHECK(code_rules("cli/a.cpp", std::string(call) + "\n").empty());
     CHECK(code_rules("tests/a.cpp", std::string(call) + "\n").empty());
     CHECK(code_rules("engine/base/assert.cpp", std::string(call) + "\n").empty());

@@ -151,6 +151,7 @@ std::vector<GeneratedFile> generated_files() {
           {"docs/tables/fusions.md", fusions()},
           {"docs/tables/rules.md", rules()},
           {"docs/tables/targets.md", targets()},
+          {"docs/tables/mcp-tools.md", mcp_tools()},
           {"docs/schedule.schema.json", schedule::config_schema()}};
 }
 

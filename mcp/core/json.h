@@ -1,0 +1,26 @@
+// JSON as this server reads and writes it: keys keep their order, so that a definition reads the same every time.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace amk::mcp {
+
+using Json = nlohmann::ordered_json;
+
+/// Nesting beyond which a message is refused: what copies and writes JSON recurses.
+inline constexpr size_t kJsonDepthMax = 100;
+
+/// One line without its end: no line breaks, valid UTF-8 (what is not becomes U+FFFD), null for NaN and infinity.
+[[nodiscard]] std::string to_line(const Json& json);
+
+/// kBadInput where `text` is no JSON or holds invalid UTF-8; kUnsupported beyond kJsonDepthMax.
+Result<Json> parse_json(std::string_view text);
+
+/// The member `key` of an object, or a null that outlives everyone.
+[[nodiscard]] const Json& member(const Json& object, const char* key);
+
+}  // namespace amk::mcp
