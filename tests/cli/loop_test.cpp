@@ -21,7 +21,7 @@ std::vector<std::string> loop_in(const Scratch& scratch, std::vector<std::string
 
 TEST_CASE("loop tries, keeps and remembers; log tells; all latencies say that they are predicted") {
   const Scratch scratch;
-  const Json document = run_json(loop_in(scratch, {"--trials", "30"}), 0);
+  const Json document = run_json(loop_in(scratch, {"--trials", "30", "--schedule", R"({"fusion_grouping": []})"}), 0);
   CHECK(document["campaign"] == "toy-h100-predicted");
   CHECK(document["ended_by"] == "trials");
   CHECK(document["latency_kind"] == "predicted");

@@ -12,7 +12,8 @@ using test::slower_config;
 
 namespace {
 
-Gate open(test::GateBench& bench, const GateOptions& options, const schedule::ScheduleConfig& config = {}) {
+Gate open(test::GateBench& bench, const GateOptions& options,
+          const schedule::ScheduleConfig& config = test::first_config()) {
   auto gate = Gate::open(options, config, 0, bench.pool);
   REQUIRE_MESSAGE(gate.ok(), (gate.ok() ? "" : gate.error().text()));
   return std::move(gate).value();
@@ -78,7 +79,7 @@ TEST_CASE("A/A: a program that only looks different is not kept, a simpler one t
   test::GateBench bench;
   schedule::ScheduleConfig other;
   other.page_allocation = abi::PageAllocation::kNone;  // the cost model sees no difference
-  Gate gate = open(bench, bench.measured());
+  Gate gate = open(bench, bench.measured(), {});
   const Trial as_fast = gate.judge(propose(other), 1).value();
   CHECK(as_fast.outcome == Outcome::kReverted);
   Gate turned = open(bench, bench.measured(), other);
@@ -109,10 +110,12 @@ TEST_CASE("wrong, NaN and unsteady outputs are never timed, however fast") {
     CAPTURE(of.way);
     const test::Environment way("AMK_FAKE", of.way);
     test::GateBench bench;
-    Gate gate = open(bench, bench.measured());
+    Gate gate = open(bench, bench.measured(), {});
+    schedule::ScheduleConfig other;
+    other.page_allocation = abi::PageAllocation::kNone;
     Trial trial;
     for (uint32_t i = 1; i <= 10 && trial.outcome != Outcome::kIncorrect; ++i)
-      trial = gate.judge(propose(faster_config()), i).value();
+      trial = gate.judge(propose(other), i).value();
     CHECK(trial.outcome == Outcome::kIncorrect);
     CHECK(trial.correctness.established);
     CHECK_FALSE(trial.correctness.correct);
@@ -177,7 +180,7 @@ TEST_CASE("the oracle is asked once for a campaign, and what it said judges ever
 TEST_CASE("200 A/A trials through the whole gate: none is kept") {
   const test::Environment way("AMK_FAKE", "modelled");
   test::GateBench bench;
-  Gate gate = open(bench, bench.measured());
+  Gate gate = open(bench, bench.measured(), {});
   uint32_t kept = 0;
   for (uint32_t i = 1; i <= 200; ++i) {
     schedule::ScheduleConfig same;

@@ -38,7 +38,7 @@ struct Fixture {
   Workspace workspace = Workspace::open(directory.path(), recovered).value();
   History history = History::open(workspace, recovered).value();
   test::GateBench bench;
-  Gate gate = Gate::open(bench.predicted(), {}, 0, bench.pool).value();
+  Gate gate = Gate::open(bench.predicted(), test::first_config(), 0, bench.pool).value();
   Campaign campaign = history.begin("night", test::a_header(), gate.incumbent()).value();
   std::atomic<bool> stop{false};
 
