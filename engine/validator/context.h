@@ -83,5 +83,6 @@ void check_progress(Context& context);   // progress.cpp
 void check_pages(Context& context);      // pages.cpp
 void check_hazards(Context& context);    // hazards.cpp: coverage and hazards, needs a complete order
 void check_launch(Context& context);     // launch.cpp
+void gather_findings(Context& context);  // gather.cpp: at the end
 
 }  // namespace amk::validator

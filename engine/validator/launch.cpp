@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "instructions/instruction.h"
 #include "schedule/task_cost.h"
 #include "validator/context.h"
 
@@ -86,6 +87,15 @@ void check_ring(Context& context) {
 
 void check_activation_area(Context& context) {
   const schedule::Program& program = context.program;
+  if (program.launch.activation_bytes % 128 != 0) {
+    context
+        .report(
+            Rule::kActivationArea, {},
+            fmt::format("expected activation_bytes to be a multiple of 128, found {}", program.launch.activation_bytes))
+        .mend = fmt::format("raise activation_bytes to {}, and smem_bytes with it",
+                            round_up(program.launch.activation_bytes, 128));
+    return;
+  }
   if (program.launch.threads_per_block < 64 || program.launch.threads_per_block > kThreadsMax) return;  // reported
   uint32_t columns = 0;
   for (uint32_t i = 0; i < program.tasks.size(); ++i) {
@@ -124,6 +134,32 @@ void check_products(Context& context, const abi::TargetInfo& target) {
   }
 }
 
+/// What a pass chooses is the token of the next pass of the launch, and nothing looks at it between: it must be a row
+/// of every table that is read by it. A pass chooses the index of a logit.
+void check_next_token(Context& context) {
+  constexpr uint32_t kTable = instructions::operand_index<abi::Opcode::kEmbed>("table");
+  const schedule::Program& program = context.program;
+  uint64_t tokens = 0;
+  for (uint32_t i = 0; i < program.tasks.size(); ++i) {
+    const auto* argmax = std::get_if<abi::ArgmaxParams>(&program.tasks[i].params);
+    if (argmax != nullptr && context.work.task_sound[i] != 0)
+      tokens = std::max(tokens, uint64_t{argmax->begin} + argmax->count);
+  }
+  for (uint32_t i = 0; i < program.tasks.size(); ++i) {
+    const schedule::Task& task = program.tasks[i];
+    if (task.opcode != abi::Opcode::kEmbed || context.work.task_sound[i] == 0) continue;
+    const uint64_t rows = program.buffer(task.operands[kTable]).shape.extent[0];
+    if (rows >= tokens) continue;
+    context
+        .report(Rule::kTokens, {TaskId(i)}, task.operands[kTable], 0, 0,
+                fmt::format("expected a table of at least {} rows, as a pass may choose the token {} for the next pass "
+                            "of the launch, found {}",
+                            tokens, tokens - 1, rows))
+        .mend = "set tokens_per_launch to 1, or choose among as many logits as the table has rows";
+    return;  // one task shows it; the others say the same
+  }
+}
+
 }  // namespace
 
 void check_launch(Context& context) {
@@ -147,6 +183,8 @@ void check_launch(Context& context) {
                 fmt::format("expected {}, as the schedule says, at most the context {}, found {}",
                             program.config.tokens_per_launch, program.meta.context, tokens))
         .mend = "make tokens_per_launch the same in launch and config, and at most the context";
+  } else if (tokens > 1) {
+    check_next_token(context);
   }
 }
 

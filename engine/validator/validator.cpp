@@ -52,6 +52,7 @@ const std::vector<Finding>& Validator::check(const schedule::Program& program) {
   try {
     Context context{program, impl_->findings, impl_->work, impl_->hooks};
     check_all(context);
+    gather_findings(context);
     if (const auto off = impl_->hooks.switched_off)
       std::erase_if(impl_->findings, [&](auto& f) { return f.rule == *off; });
     const Outcome unbroken = impl_->work.incomplete ? Outcome::kUnproven : Outcome::kAccepted;

@@ -63,8 +63,51 @@ TaskId add_cache(Diamond& d, uint64_t context) {
   return id;
 }
 
+void add_choice(Diamond& d) {
+  const BufferId logits = d.task(add_product(d)).operands[2];
+  auto& buffers = d.program.buffers;
+  // What the product writes is an output, and has no page.
+  buffers[logits.index()].name = "logits";
+  buffers[logits.index()].kind = abi::BufferKind::kOutput;
+  buffers[logits.index()].space = schedule::Space::kGlobal;
+  d.program.pages.pop_back();
+  abi::Shape index_shape;
+  index_shape.dtype = abi::Dtype::kU32;
+  index_shape.rank = 1;
+  const BufferId token(static_cast<uint32_t>(buffers.size()));
+  buffers.push_back({"next_token", abi::BufferKind::kOutput, index_shape, schedule::Space::kGlobal, ""});
+  const BufferId value = d.vector("value"), index = d.vector("index");
+  buffers[value.index()].shape.extent[0] = 1;
+  buffers[index.index()].shape = index_shape;
+  const auto append = [&](abi::Opcode opcode, instructions::Params params, std::vector<BufferId> operands,
+                          std::vector<abi::Range> ranges) {
+    d.program.counters.push_back({0, "choice"});
+    schedule::Task task;
+    task.opcode = opcode;
+    task.params = params;
+    task.operands = std::move(operands);
+    task.ranges = std::move(ranges);
+    task.signal = CounterId(static_cast<uint32_t>(d.program.counters.size() - 1));
+    d.program.tasks.push_back(std::move(task));
+    d.program.placement.queues[1].emplace_back(static_cast<uint32_t>(d.program.tasks.size() - 1));
+  };
+  constexpr abi::Span kWhole = abi::Span::kWhole;
+  append(abi::Opcode::kArgmax, abi::ArgmaxParams{0, 8, 0}, {logits, value, index},
+         {{0, kWhole, 0, 32}, {1, kWhole, 0, 4}, {2, kWhole, 0, 4}});
+  append(abi::Opcode::kArgmaxCombine, abi::ArgmaxCombineParams{1}, {value, index, token},
+         {{0, kWhole, 0, 4}, {1, kWhole, 0, 4}, {2, kWhole, 0, 4}});
+  d.program.config.tokens_per_launch = d.program.launch.tokens_per_launch = 2;
+  d.refresh_pages();
+}
+
 namespace {
 
+/// A table of half the rows besides, which nobody reads yet.
+void with_choice(Diamond& d) {
+  add_choice(d);
+  d.program.buffers.push_back(d.program.buffers[1]);
+  d.program.buffers.back().shape.extent[0] = 4;
+}
 void as_it_is(Diamond&) {}
 void with_product(Diamond& d) { add_product(d); }
 void with_cache(Diamond& d) { add_cache(d, 16); }
@@ -281,6 +324,11 @@ std::vector<RuleCase> launch_cases() {
          d.program.launch.activation_bytes -= 128;
          d.program.launch.smem_bytes -= 128;
        }},
+      {Rule::kActivationArea, "an area that leaves what stands behind it unaligned", as_it_is,
+       [](Diamond& d) {
+         d.program.launch.activation_bytes += 4;
+         d.program.launch.smem_bytes += 4;
+       }},
       {Rule::kProducts, "tensor cores on a T4", for_t4,
        [](Diamond& d) { d.program.launch.products = abi::Products::kTensorCores; }},
       {Rule::kProducts, "a way to multiply that is not in the table", as_it_is,
@@ -293,6 +341,11 @@ std::vector<RuleCase> launch_cases() {
        [](Diamond& d) { d.program.launch.stream_backend = static_cast<abi::StreamBackend>(200); }},
       {Rule::kTokens, "tokens per launch other than the schedule says", as_it_is,
        [](Diamond& d) { d.program.launch.tokens_per_launch = 2; }},
+      {Rule::kTokens, "a table that is shorter than what the pass before may choose", with_choice,
+       [](Diamond& d) {
+         d.task(d.fill_b).operands[1] = BufferId(static_cast<uint32_t>(d.program.buffers.size() - 1));
+         d.task(d.fill_b).ranges[1].end /= 2;
+       }},
   };
 }
 

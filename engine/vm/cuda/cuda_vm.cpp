@@ -287,7 +287,7 @@ struct CudaVm::Impl {
   }
 
   Status prepare_launch() {
-    translated = translate(validated, addresses);
+    AMK_ASSIGN_OR_RETURN(translated, translate(validated, addresses));
     sabotage_records();
     for (const device::TaskRecord& record : translated.records) traced.push_back(record.task);
     const bool packets = program().launch.sync_protocol == abi::SyncProtocol::kPackets;

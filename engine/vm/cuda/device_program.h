@@ -1,5 +1,4 @@
-// A program as the kernel reads it, without addresses' values decided yet: what to pack, what to allocate, which waits
-// packets make needless.
+// A program as the kernel reads it, without addresses' values decided yet: what to pack, what to allocate.
 //
 // Nothing is scheduled here: tasks, queues, waits and pages are the program's, translated one to one.
 #pragma once
@@ -9,8 +8,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/result.h"
 #include "instructions/device/records.h"
 #include "validator/validator.h"
+#include "vm/cuda/packet_edges.h"
 #include "vm/cuda/packing.h"
 
 namespace amk::vm::cuda {
@@ -27,29 +28,6 @@ struct MatrixKey {
 /// The matrices that a task reads; without buffers where it reads none.
 [[nodiscard]] MatrixKey matrices_of(const schedule::Task& task);
 
-/// Edges that the packet protocol realises by itself. A wait is needless where, of each task that the counter joins,
-/// the waiter reads something, or everything if that task may still read after its first write; all of it as packets.
-/// It then cannot go on before those values have come. Empty under the counter protocol.
-///
-/// A pass's rows of the caches travel as packets too. What passes through plain memory (outputs) needs a counter of its
-/// own between writer and reader; where some reader has none, no edge is taken to be needless
-/// (docs/decisions/0007-packets.md).
-class PacketEdges {
- public:
-  explicit PacketEdges(const schedule::Program& program);
-  [[nodiscard]] bool realised(TaskId waiter, CounterId counter) const;
-  /// Whether some wait for the counter is left.
-  [[nodiscard]] bool kept(CounterId counter) const { return kept_[counter.index()]; }
-
- private:
-  void find_realised();
-
-  const schedule::Program& program_;
-  std::vector<bool> kept_;      ///< by counter
-  std::vector<bool> realised_;  ///< by wait, all tasks' waits one after another
-  std::vector<uint32_t> first_wait_;
-};
-
 /// Where everything lies on the device.
 struct DeviceAddresses {
   std::vector<uint64_t> buffers;  ///< of each buffer that is no activation and no streamed matrix
@@ -64,6 +42,8 @@ struct DeviceProgram {
   uint64_t scratch_bytes = 0;  ///< of plain values; packets take twice as much
 };
 
-[[nodiscard]] DeviceProgram translate(const validator::ValidatedProgram& program, const DeviceAddresses& addresses);
+/// Errors: what a record cannot say: scratch memory beyond 32 bits, or a task with more than 255 counters to poll.
+[[nodiscard]] Result<DeviceProgram> translate(const validator::ValidatedProgram& program,
+                                              const DeviceAddresses& addresses);
 
 }  // namespace amk::vm::cuda

@@ -49,6 +49,11 @@ Result<KernelSpec> kernel_spec(const schedule::Program& program) {
     }
     if (const auto* attention = std::get_if<abi::AttentionParams>(&task.params)) {
       AMK_TRY(group.take(attention->group));
+      if (attention->head_dim % 2 != 0) {
+        return Error{ErrorCode::kUnsupported,
+                     fmt::format("expected heads of an even number of elements, found {}", attention->head_dim), "",
+                     ""};
+      }
       if (attention->kv_block % device::kCachePositions != 0) {
         return Error{ErrorCode::kUnsupported,
                      fmt::format("expected blocks of a multiple of {} positions, found {}", device::kCachePositions,

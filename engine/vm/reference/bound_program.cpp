@@ -119,7 +119,9 @@ Status BoundProgram::bind_interface() {
       if (!one_index || (buffer.name != "token" && buffer.name != "position")) {
         return bad(buffer, "expected the inputs to be 'token' and 'position', each u32 [1]");
       }
-      (buffer.name == "token" ? token : position) = data_[i];
+      std::byte*& input = buffer.name == "token" ? token : position;
+      if (input != nullptr) return bad(buffer, "expected one buffer for each input, found two of this name");
+      input = data_[i];
     } else if (buffer.kind == abi::BufferKind::kOutput && buffer.name == "next_token" && one_index) {
       next_token_ = reinterpret_cast<const uint32_t*>(data_[i]);
     } else if (buffer.kind == abi::BufferKind::kOutput && buffer.name == "logits" &&

@@ -100,6 +100,7 @@ struct Expected {
   TaskId task;
   BufferId buffer;
   std::set<Rule> also;
+  std::vector<TaskId> some_of = {};  ///< where one fault meets many tasks, of which a finding names a few
 };
 
 struct Fault {
@@ -140,7 +141,7 @@ Expected lose_signal(Layer& layer) {
   const TaskId id = layer.middle("gate_up");
   layer.task(id).signal = CounterId(static_cast<uint32_t>(layer.program().counters.size()));
   layer.program().counters.push_back({0, "its own"});
-  return {layer.middle("down"), {}, {Rule::kReadWrite}};
+  return {{}, {}, {Rule::kReadWrite}, layer.tasks("down")};
 }
 
 Expected wait_for_another(Layer& layer) {
@@ -209,7 +210,7 @@ Expected shorten_tile(Layer& layer) {
   const TaskId id = layer.middle("gate_up");
   std::get<abi::NormGemvParams>(layer.task(id).params).row_count -= 4;
   layer.declare_anew(id);
-  return {layer.middle("down"), layer.buffer("hidden"), {}};
+  return {{}, layer.buffer("hidden"), {}, layer.tasks("down")};
 }
 
 Expected shorten_cache_tile(Layer& layer) {
@@ -273,7 +274,7 @@ Expected keep_parameters_of_another(Layer& layer) {
 
 Expected reuse_page(Layer& layer) {
   layer.page("x_attn").offset = layer.page("hidden").offset;
-  return {layer.middle("down"), {}, {Rule::kReadWrite, Rule::kWriteWrite, Rule::kSelfOverlap}};
+  return {{}, {}, {Rule::kReadWrite, Rule::kWriteWrite, Rule::kSelfOverlap}, layer.tasks("down")};
 }
 
 Expected page_beyond_scratch(Layer& layer) {
@@ -331,8 +332,14 @@ const Fault kFaults[] = {
 bool fits(const validator::Finding& finding, const Fault& fault, const Expected& expected) {
   return finding.rule == fault.rule &&
          (!expected.task.valid() || std::ranges::count(finding.tasks, expected.task) > 0) &&
+         (expected.some_of.empty() ||
+          std::ranges::find_first_of(finding.tasks, expected.some_of) != finding.tasks.end()) &&
          (!expected.buffer.valid() || finding.buffer == expected.buffer);
 }
+
+/// One fault is told in few findings, however many tasks meet it; only where two buffers meet in one page, each pair of
+/// tiles races over bytes of its own.
+constexpr size_t kFindingsMax = 12;
 
 void check_fault(validator::Validator& validator, const Program& program, const Fault& fault,
                  const Expected& expected) {
@@ -340,6 +347,7 @@ void check_fault(validator::Validator& validator, const Program& program, const 
   REQUIRE(validator.outcome() == validator::Outcome::kRejected);
   INFO(validator::describe(findings.front(), program));
   CHECK(std::ranges::any_of(findings, [&](const auto& finding) { return fits(finding, fault, expected); }));
+  if (fault.rule != Rule::kStale) CHECK(findings.size() <= kFindingsMax);
   for (const validator::Finding& finding : findings) {
     INFO(validator::describe(finding, program));
     CHECK((finding.rule == fault.rule || expected.also.contains(finding.rule)));

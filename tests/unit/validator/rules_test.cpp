@@ -179,6 +179,38 @@ TEST_CASE("a race is one finding, whichever of reader and writer is looked at fi
   CHECK(broken_rules(late.program) == std::set<Rule>{Rule::kUnwritten});
 }
 
+TEST_CASE("one fault that many tasks meet is one finding, which names the first and counts the rest") {
+  constexpr uint32_t kReaders = 20;
+  // Nobody writes `a`; or who does is waited for by none.
+  for (const bool written : {false, true}) {
+    MiniProgram program(kReaders + 1);
+    const BufferId a = program.vector("a");
+    for (uint32_t i = 1; i <= kReaders; ++i) program.add(i, a, a, program.vector("y" + std::to_string(i)));
+    if (written) program.fill(0, a);
+    validator::Validator validator;
+    const std::vector<validator::Finding>& findings = validator.check(program.program);
+    REQUIRE(findings.size() == 1);
+    const std::string text = validator::describe(findings[0], program.program);
+    INFO(text);
+    CHECK(findings[0].rule == (written ? Rule::kReadWrite : Rule::kUnwritten));
+    CHECK(findings[0].tasks.size() == 8);
+    CHECK(text.find(written ? "; likewise 19 other tasks, of which 13 are not named"
+                            : "; likewise 19 other tasks, of which 12 are not named") != std::string::npos);
+  }
+}
+
+TEST_CASE("two faults are two findings, though the same tasks meet both") {
+  MiniProgram program(4);
+  const BufferId a = program.vector("a"), b = program.vector("b");
+  for (uint32_t i = 0; i < 4; ++i) program.add(i, a, b, program.vector("y" + std::to_string(i)));
+  validator::Validator validator;
+  const std::vector<validator::Finding>& findings = validator.check(program.program);
+  REQUIRE(findings.size() == 2);
+  CHECK(findings[0].buffer == a);
+  CHECK(findings[1].buffer == b);
+  CHECK(findings[1].tasks.size() == 4);
+}
+
 TEST_CASE("values outside their tables are refused, not looked up") {
   Diamond kind;
   kind.program.buffers[kind.c.index()].kind = static_cast<abi::BufferKind>(200);
