@@ -9,6 +9,7 @@ struct Candidate {
   float value;
   uint32_t index;
 };
+constexpr uint32_t kNoIndex = 0xffffffffU;
 
 /// The better of two: larger, or equal and earlier. A NaN is never better.
 __device__ __forceinline__ Candidate better(Candidate a, Candidate b) {
@@ -53,14 +54,16 @@ __device__ __forceinline__ void run_argmax_combine(const Block& block, const Tas
   const auto& params = params_of<abi::ArgmaxCombineParams>(task);
   const Activation value(block, task.operand[operand_at(kOp, "value")]);
   const Activation index(block, task.operand[operand_at(kOp, "index")]);
-  Candidate mine{-kInfinity, 0xffffffffU};
+  Candidate mine{-kInfinity, kNoIndex};
   for (uint32_t i = block.thread; i < params.count; i += kWarps * 32) {
     const Candidate candidate{value.load(i), index.load_word(i)};
     // Where nothing is above -inf the lowest index of all wins, as for the reference.
     mine = better(mine, candidate);
   }
-  const Candidate best = best_of_block(block, mine);
+  Candidate best = best_of_block(block, mine);
   if (block.thread == 0) {
+    // Where every value is a NaN none has won: the first slot's index, as for the reference. It is a row of the table.
+    if (best.index == kNoIndex) best.index = index.load_word(0);
     *reinterpret_cast<uint32_t*>(task.operand[operand_at(kOp, "token")]) = best.index;
     Block::args().tokens[block.turn.pass] = best.index;
   }

@@ -5,7 +5,7 @@
 //
 // Both take the lowest index among equal values, ArgmaxCombine whatever the order of the slots, so neither depends on
 // the order of its comparisons. A NaN never wins, as no comparison with it is true. A slice without anything above
-// -inf gives (-inf, begin).
+// -inf gives (-inf, begin); where no value is a number, ArgmaxCombine gives index[0].
 //
 // logits f32[vocab]; value f32[slots], index u32[slots]; token u32[1]. Argmax reads its slice of logits and writes its
 // slot of value and index. ArgmaxCombine reads value and index whole (count is their length) and writes token.
