@@ -1,6 +1,8 @@
 // Edits of instructions, operands, buffers, knobs and the launch.
 #include <algorithm>
 #include <array>
+#include <string_view>
+#include <variant>
 
 #include "abi/tables.h"
 #include "campaign/edits.h"
@@ -103,6 +105,18 @@ Known apply_WrongInstruction(const Edit& edit) {
   edit.task().opcode = static_cast<abi::Opcode>((before + step) % abi::kOpcodeCount);
   if (!alike(static_cast<abi::Opcode>(before), edit.task().opcode)) return Known::kForbidden;
   return derive_ranges(edit.program, edit.task()) ? Known::kExplored : Known::kForbidden;
+}
+
+/// Alone with its partials, a task may count in any blocks.
+Known apply_UnevenBlocks(const Edit& edit) {
+  constexpr size_t kPartials = 4;
+  static_assert(std::string_view(abi::operand(abi::Opcode::kAttention, kPartials).name) == "partials");
+  std::get<abi::AttentionParams>(edit.task().params).kv_block += 16;
+  const BufferId partials = edit.task().operands[kPartials];
+  const auto sharers = std::count_if(edit.program.tasks.begin(), edit.program.tasks.end(), [&](const Task& task) {
+    return std::holds_alternative<abi::AttentionParams>(task.params) && task.operands[kPartials] == partials;
+  });
+  return sharers > 1 ? Known::kForbidden : Known::kExplored;
 }
 
 /// A buffer of the same kind and shape leaves a program that can be run; one of a kind that the operand does not take

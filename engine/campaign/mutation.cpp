@@ -34,6 +34,9 @@ void add_sites_of_task(const Program& program, uint32_t index, SiteKind kind, st
     case SiteKind::kKvTasks:
       if (kv_head_of(params) != nullptr) out.push_back({index, 0});
       return;
+    case SiteKind::kAttentions:
+      if (std::holds_alternative<abi::AttentionParams>(params)) out.push_back({index, 0});
+      return;
     case SiteKind::kTiles:
       if (tile_of(params)) out.push_back({index, 0});
       return;
@@ -95,6 +98,7 @@ std::vector<Site> sites(const Program& program, SiteKind kind) {
     case SiteKind::kRanges:
     case SiteKind::kKvRanges:
     case SiteKind::kKvTasks:
+    case SiteKind::kAttentions:
     case SiteKind::kTiles:
       for (uint32_t i = 0; i < program.tasks.size(); ++i) add_sites_of_task(program, i, kind, out);
       return out;

@@ -24,6 +24,7 @@ enum class SiteKind : uint8_t {
   kRanges,      ///< task, its range
   kKvRanges,    ///< task, its range of a KV cache
   kKvTasks,     ///< task with a parameter kv_head
+  kAttentions,  ///< task with a parameter kv_block
   kTiles,       ///< task whose parameters say where a tile begins and how long it is
   kNeighbours,  ///< queue, place of the second of two tasks
   kCounters,

@@ -16,9 +16,10 @@ namespace amk::validator {
 /// Reused from program to program: nothing in it is allocated anew once it has grown.
 struct Workspace {
   // Established by well_formed: later families look only at what is sound.
-  std::vector<uint8_t> buffer_sound;  ///< shape and kind make sense
-  std::vector<uint8_t> task_sound;    ///< operands, parameters and ranges make sense
-  std::vector<uint64_t> buffer_size;  ///< bytes; of a KV cache, the row image of one position
+  std::vector<uint8_t> buffer_sound;      ///< shape and kind make sense
+  std::vector<uint8_t> task_sound;        ///< operands, parameters and ranges make sense
+  std::vector<uint64_t> buffer_size;      ///< bytes; of a KV cache, the row image of one position
+  std::vector<uint32_t> first_attention;  ///< by buffer: the first attention task that has it as its partials
   const abi::TargetInfo* target = nullptr;
   bool within_limits = false;  ///< of the IR: sizes can be summed and tables allocated
 

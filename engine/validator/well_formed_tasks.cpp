@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "instructions/contract.h"
+#include "instructions/instruction.h"
 #include "validator/context.h"
 
 namespace amk::validator {
@@ -217,12 +218,36 @@ class TaskCheck {
   bool operands_fit_ = false;
 };
 
+/// Splits of one attention leave no position out and take none twice only where all count in the same blocks.
+void check_blocks(Context& context) {
+  constexpr uint32_t kPartials = instructions::operand_index<abi::Opcode::kAttention>("partials");
+  static_assert(kPartials == instructions::operand_index<abi::Opcode::kAttentionCombine>("partials"));
+  std::vector<uint32_t>& first_of = context.work.first_attention;
+  first_of.assign(context.program.buffers.size(), UINT32_MAX);
+  for (uint32_t i = 0; i < context.program.tasks.size(); ++i) {
+    const Task& task = context.program.tasks[i];
+    const auto* attention = std::get_if<abi::AttentionParams>(&task.params);
+    if (attention == nullptr || context.work.task_sound[i] == 0) continue;
+    const BufferId partials = task.operands[kPartials];
+    uint32_t& first = first_of[partials.index()];
+    if (first == UINT32_MAX) first = i;
+    const uint32_t expected = std::get<abi::AttentionParams>(context.program.tasks[first].params).kv_block;
+    if (attention->kv_block == expected) continue;
+    context
+        .report(Rule::kAttentionBlocks, {TaskId(i), TaskId(first)}, partials, 0, 0,
+                fmt::format("expected a kv_block of {}, as task {} has with the same partials, found {}", expected,
+                            first, attention->kv_block))
+        .mend = fmt::format("set kv_block to {}, or give the two partials of their own", expected);
+  }
+}
+
 }  // namespace
 
 void check_tasks(Context& context) {
   const auto count = static_cast<uint32_t>(context.program.tasks.size());
   context.work.task_sound.assign(count, 0);
   for (uint32_t i = 0; i < count; ++i) context.work.task_sound[i] = TaskCheck(context, i).run() ? 1 : 0;
+  check_blocks(context);
 }
 
 }  // namespace amk::validator

@@ -63,6 +63,45 @@ TaskId add_cache(Diamond& d, uint64_t context) {
   return id;
 }
 
+TaskId add_splits(Diamond& d) {
+  const TaskId appended = add_cache(d, 16);
+  const std::vector<BufferId> caches = d.program.task(appended).operands;
+  constexpr uint64_t kHeads = MiniProgram::kSize / 2, kHeadBytes = 2 * 4, kPartialBytes = 4 * 4;
+  const BufferId partials = d.vector("partials"), y = d.vector("y");
+  abi::Shape& shape = d.program.buffers[partials.index()].shape;
+  shape.rank = 3;
+  shape.extent[0] = kHeads;
+  shape.extent[1] = 2;
+  shape.extent[2] = 4;
+  // Room for the partials of all heads, though one is enough here.
+  d.program.pages[d.program.pages.size() - 2].size = kHeads * 2 * kPartialBytes;
+  d.program.pages.back().offset = d.program.pages[d.program.pages.size() - 2].offset + kHeads * 2 * kPartialBytes;
+  d.program.scratch_bytes = d.program.pages.back().offset + d.program.pages.back().size;
+  for (const uint32_t split : {0U, 1U}) {
+    schedule::Task task;
+    task.opcode = split == 0 ? abi::Opcode::kAttention : abi::Opcode::kAttentionCombine;
+    task.params = abi::AttentionParams{0, 1, 2, split, 2, 16, 1.0F};
+    task.operands = {caches[0], d.a, caches[3], caches[4], partials};
+    task.ranges = {{0, abi::Span::kWhole, 0, 4}, {1, abi::Span::kWhole, 0, kHeadBytes}};
+    for (const uint8_t cache : {uint8_t{2}, uint8_t{3}}) {
+      task.ranges.push_back({cache, abi::Span::kPast, 0, kHeadBytes});
+      if (split == 1) task.ranges.push_back({cache, abi::Span::kCurrent, 0, kHeadBytes});
+    }
+    task.ranges.push_back({4, abi::Span::kWhole, 0, kPartialBytes});
+    if (split == 1) {
+      task.operands.push_back(y);
+      task.ranges.push_back({5, abi::Span::kWhole, 0, kHeadBytes});
+    }
+    d.program.counters.push_back({0, "split"});
+    task.signal = CounterId(static_cast<uint32_t>(d.program.counters.size() - 1));
+    d.program.tasks.push_back(task);
+    d.program.placement.queues[1].emplace_back(static_cast<uint32_t>(d.program.tasks.size() - 1));
+  }
+  d.task(TaskId(static_cast<uint32_t>(d.program.tasks.size() - 2))).waits = {{d.task(d.fill_a).signal, 1}};
+  d.refresh_pages();
+  return TaskId(static_cast<uint32_t>(d.program.tasks.size() - 1));
+}
+
 void add_choice(Diamond& d) {
   const BufferId logits = d.task(add_product(d)).operands[2];
   auto& buffers = d.program.buffers;
@@ -108,6 +147,7 @@ void with_choice(Diamond& d) {
   d.program.buffers.push_back(d.program.buffers[1]);
   d.program.buffers.back().shape.extent[0] = 4;
 }
+void with_splits(Diamond& d) { add_splits(d); }
 void as_it_is(Diamond&) {}
 void with_product(Diamond& d) { add_product(d); }
 void with_cache(Diamond& d) { add_cache(d, 16); }
@@ -177,6 +217,8 @@ std::vector<RuleCase> form_cases() {
        [](Diamond& d) { d.task(d.last).ranges.erase(d.task(d.last).ranges.begin()); }},
       {Rule::kAccessContract, "a write declared shorter than it is", as_it_is,
        [](Diamond& d) { d.task(d.last).ranges.back().end -= 4; }},
+      {Rule::kAttentionBlocks, "a split that counts in other blocks than the one that joins it", with_splits,
+       [](Diamond& d) { std::get<abi::AttentionParams>(last_task(d).params).kv_block = 32; }},
       {Rule::kArch, "instructions that ask for an architecture beyond the target's", as_it_is, as_it_is, {{}, 1000}},
       {Rule::kKnob, "a knob out of range", as_it_is, [](Diamond& d) { d.program.config.attention_kv_block = 17; }},
       {Rule::kKnob, "a fusion that no instruction does", as_it_is,

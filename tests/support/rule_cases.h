@@ -28,6 +28,9 @@ TaskId add_product(Diamond& d);
 /// a and b. Returns the last one.
 TaskId add_cache(Diamond& d, uint64_t context);
 
+/// An attention over those caches, of their first head: two splits on SM 1, the second of which joins the first.
+TaskId add_splits(Diamond& d);
+
 /// The product's rows as logits, the largest of which is the next token; two tokens a launch.
 void add_choice(Diamond& d);
 
