@@ -175,6 +175,7 @@ Action declare_generate(CLI::App& app) {
 
 /// Options of this group stand in for the positional argument.
 constexpr const char* kInsteadOfSource = "Measuring the validator itself";
+constexpr const char* kListOnly = "What there is";
 
 void add_campaign(CLI::App& app, ValidateOptions& options) {
   CLI::Option* campaign = app.add_flag("--campaign", options.campaign,
@@ -267,6 +268,33 @@ Action declare_loop(CLI::App& app) {
   return [options](Output& output) { return loop(*options, output); };
 }
 
+Action declare_tune_instruction(CLI::App& app) {
+  auto options = std::make_shared<TuneOptions>();
+  add_source(app, "OP", options->instruction, "an instruction with build knobs, or the folder of several")
+      ->required(false);
+  add_source(app, "MODEL", options->model, "a checkpoint's directory, or a built-in model")->required(false);
+  app.add_flag("--list", options->list, "instructions and their build knobs; nothing is run")->group(kListOnly);
+  add_workspace(app, options->workspace);
+  app.add_option_function<uint32_t>(
+         "--position", [options](const uint32_t& given) { options->position = given; },
+         "position that is measured (default: 0; the context's last for attention)")
+      ->check(integer(0, UINT32_MAX))
+      ->type_name("N");
+  add_integer(app, "--positions", options->compared_positions, 1,
+              "positions of the winner's megakernel compared with the oracle (default 8)");
+  app.add_option("--seed", options->seed, "of the history and of the tokens fed (default 1)")
+      ->check(integer(0, UINT64_MAX))
+      ->type_name("N");
+  add_integer(app, "--trials", options->trials, 1, "end after so many values (default: all there are)");
+  add_decimal(app, "--minutes", options->minutes, "begin no trial after so many minutes");
+  add_decimal(app, "--min-gain", options->min_gain_pct, "percent that a keep must be faster (default 1)");
+  app.add_option("--write", options->write_file, "write the winner's schedule here, as --schedule takes it")
+      ->type_name("FILE");
+  add_schedule(app, options->schedule);
+  add_run(app, options->run, false);
+  return [options](Output& output) { return tune_instruction(*options, output); };
+}
+
 Action declare_log(CLI::App& app) {
   auto options = std::make_shared<LogOptions>();
   add_workspace(app, options->workspace);
@@ -342,6 +370,8 @@ constexpr Verb kVerbs[] = {
      declare_propose},
     {"loop", "Search for a faster schedule: propose, judge, keep or revert, remember",
      "amk loop toy --gpu h100 --trials 20", declare_loop},
+    {"tune-instruction", "Vary one instruction's build knobs, alone on this machine's GPU",
+     "amk tune-instruction gate_up synthetic:llama-3.2-1b --write tuned.json", declare_tune_instruction},
     {"log", "What a campaign of loop tried, kept and refused", "amk log --campaign toy-h100-predicted", declare_log},
     {"inspect", "A program in words: levels, tasks, bytes, critical path", "amk inspect toy-2l --level 3",
      declare_inspect},
@@ -425,8 +455,15 @@ Status check_extras(const CLI::App& app, const std::string& verb) {
 /// Whether an option was given that stands in for the positional argument.
 bool has_stand_in(const CLI::App& app) {
   return std::ranges::any_of(app.get_options(), [](const CLI::Option* option) {
-    return option->get_group() == kInsteadOfSource && option->count() > 0;
+    return (option->get_group() == kInsteadOfSource || option->get_group() == kListOnly) && option->count() > 0;
   });
+}
+
+/// Options that stand in for it: "--campaign or --replay".
+std::string stand_ins(const CLI::App& app) {
+  const bool lists = std::ranges::any_of(app.get_options(),
+                                         [](const CLI::Option* option) { return option->get_group() == kListOnly; });
+  return lists ? "--list" : "--campaign or --replay";
 }
 
 Status check_positional(const CLI::App& app, const std::string& verb) {
@@ -435,7 +472,7 @@ Status check_positional(const CLI::App& app, const std::string& verb) {
     if (!option->get_positional() || (option->count() > 0) == needed) continue;
     if (!needed) {
       return Error{ErrorCode::kUsage,
-                   fmt::format("expected no {} beside --campaign or --replay, found one", option->get_name(true)), verb,
+                   fmt::format("expected no {} beside {}, found one", option->get_name(true), stand_ins(app)), verb,
                    "leave it out"};
     }
     return Error{ErrorCode::kUsage, fmt::format("expected {}, found nothing", option->get_name(true)), verb,

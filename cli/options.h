@@ -105,6 +105,22 @@ struct LoopOptions {
   uint32_t proposer_seconds = 60;
 };
 
+struct TuneOptions {
+  std::string instruction;  ///< empty with `list`
+  std::string model;        ///< empty with `list`
+  bool list = false;
+  ScheduleOptions schedule;
+  RunOptions run;
+  std::string workspace;             ///< empty: $AMK_HOME, else .amk
+  std::optional<uint32_t> position;  ///< none: the context's last where it attends, otherwise 0
+  uint32_t compared_positions = 8;
+  uint64_t seed = 1;
+  uint32_t trials = 0;  ///< 0: as many as there are
+  double minutes = 0;
+  double min_gain_pct = 1;
+  std::string write_file;  ///< empty: none
+};
+
 struct LogOptions {
   std::string workspace;
   std::string campaign;  ///< empty: the only one, or all in short

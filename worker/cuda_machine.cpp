@@ -26,18 +26,19 @@ class CudaMachine final : public eval::Machine {
                                                      const model::Checkpoint& checkpoint, ThreadPool& pool, int ordinal,
                                                      const vm::cuda::CudaVmOptions& options) {
     AMK_ASSIGN_OR_RETURN(Device device, Device::open(ordinal));
-    auto out = std::make_unique<CudaMachine>(std::make_unique<Device>(std::move(device)), program.program());
+    auto out = std::make_unique<CudaMachine>(std::make_unique<Device>(std::move(device)), program);
     AMK_ASSIGN_OR_RETURN(CudaVm machine, CudaVm::create(program, checkpoint, *out->device_, pool, options));
     out->vm_ = std::make_unique<CudaVm>(std::move(machine));
     out->set_report();
     return std::unique_ptr<eval::Machine>(std::move(out));
   }
 
-  CudaMachine(std::unique_ptr<Device> device, const schedule::Program& program)
+  CudaMachine(std::unique_ptr<Device> device, const validator::ValidatedProgram& program)
       : device_(std::move(device)),
-        kv_dtype_(schedule::kv_dtype(program)),
-        context_(program.meta.context),
-        tokens_per_launch_(program.launch.tokens_per_launch) {}
+        validated_(program),
+        kv_dtype_(schedule::kv_dtype(program.program())),
+        context_(program->meta.context),
+        tokens_per_launch_(program->launch.tokens_per_launch) {}
 
   Status step(uint32_t token) override { return seen(vm_->step(token)); }
 
@@ -55,6 +56,10 @@ class CudaMachine final : public eval::Machine {
   }
 
   Result<std::vector<float>> logits() override { return vm_->logits(); }
+  Result<std::vector<float>> values(BufferId buffer) override {
+    AMK_TRY(eval::value_count(validated_.program(), buffer));
+    return vm_->values(buffer);
+  }
   [[nodiscard]] uint32_t next_token() const override { return vm_->next_token(); }
   [[nodiscard]] uint32_t position() const override { return vm_->position(); }
   [[nodiscard]] uint64_t vocab() const override { return vm_->vocab(); }
@@ -124,6 +129,7 @@ class CudaMachine final : public eval::Machine {
 
   std::unique_ptr<Device> device_;  ///< outlives the VM
   std::unique_ptr<CudaVm> vm_;
+  validator::ValidatedProgram validated_;
   abi::Dtype kv_dtype_;
   uint32_t context_;
   uint32_t tokens_per_launch_;
@@ -151,7 +157,11 @@ Result<std::unique_ptr<eval::Machine>> load_cuda_machine(const validator::Valida
                                                          const model::Checkpoint& checkpoint, ThreadPool& pool,
                                                          const LoadOptions& options) {
   AMK_ASSIGN_OR_RETURN(const vm::cuda::Sabotage sabotage, sabotage_of(options.sabotage, program.program()));
-  return CudaMachine::load(program, checkpoint, pool, options.ordinal, {options.trace, options.deadline, sabotage});
+  vm::cuda::CudaVmOptions build{options.trace, options.deadline, sabotage, std::nullopt};
+  if (options.whole) {
+    AMK_ASSIGN_OR_RETURN(build.whole, vm::cuda::kernel_spec(options.whole->program()));
+  }
+  return CudaMachine::load(program, checkpoint, pool, options.ordinal, build);
 }
 
 }  // namespace amk::worker

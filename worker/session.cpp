@@ -49,17 +49,24 @@ class Session {
   Session(Backend backend, bool test_hooks) : backend_(std::move(backend)), test_hooks_(test_hooks) {}
 
   /// {"program": path, "model": {"source", "rope_frequencies", "weights"}, "ordinal", "trace", "deadline_ms",
-  ///  "sabotage"?, "beside_others"?} -> {"loaded": its number, "device", "vocab", "registers", ...}. What was loaded
-  ///  before is gone, but with "beside_others".
+  ///  "sabotage"?, "beside_others"?, "whole"?: path of the program that this is a part of} -> {"loaded": its number,
+  ///  "device", "vocab", "registers", ...}. What was loaded before is gone, but with "beside_others".
   Result<Json> load(const Json& params) {
     if (!params.value("beside_others", false)) loaded_.clear();
-    LoadOptions options{params.at("ordinal").get<int>(), params.at("trace").get<bool>(),
-                        std::chrono::milliseconds(params.at("deadline_ms").get<uint32_t>()), nullptr};
+    LoadOptions options{params.at("ordinal").get<int>(),
+                        params.at("trace").get<bool>(),
+                        std::chrono::milliseconds(params.at("deadline_ms").get<uint32_t>()),
+                        {},
+                        nullptr};
     if (params.contains("sabotage")) options.sabotage = params.at("sabotage");
     if (!options.sabotage.is_null() && !test_hooks_) {
       return Error{ErrorCode::kUsage, "expected no sabotage, found some", "", "amk-worker --test-hooks takes it"};
     }
     AMK_ASSIGN_OR_RETURN(const validator::ValidatedProgram program, read_program(params.at("program")));
+    if (params.contains("whole")) {
+      AMK_ASSIGN_OR_RETURN(validator::ValidatedProgram whole, read_program(params.at("whole")));
+      options.whole = std::move(whole);
+    }
     AMK_ASSIGN_OR_RETURN(model::Checkpoint opened, open_model(params.at("model")));
     auto checkpoint = std::make_unique<model::Checkpoint>(std::move(opened));
     AMK_ASSIGN_OR_RETURN(std::unique_ptr<eval::Machine> machine, backend_.load(program, *checkpoint, pool_, options));
@@ -96,6 +103,14 @@ class Session {
     AMK_ASSIGN_OR_RETURN(eval::Machine * machine, machine_of(params));
     AMK_ASSIGN_OR_RETURN(const std::vector<float> values, machine->logits());
     return Json{{"logits", eval::pack_values(values)}};
+  }
+
+  /// {"loaded", "buffer": id} -> {"values": base64 of float32[], as eval::Machine::values()}
+  Result<Json> values(const Json& params) {
+    AMK_ASSIGN_OR_RETURN(eval::Machine * machine, machine_of(params));
+    AMK_ASSIGN_OR_RETURN(const std::vector<float> values,
+                         machine->values(BufferId(params.at("buffer").get<uint32_t>())));
+    return Json{{"values", eval::pack_values(values)}};
   }
 
   /// {"loaded"} -> null
@@ -235,6 +250,7 @@ ipc::Handlers program_handlers(Backend backend, bool test_hooks) {
           {"step", handler(&Session::step)},
           {"decode", handler(&Session::decode)},
           {"logits", handler(&Session::logits)},
+          {"values", handler(&Session::values)},
           {"reset", handler(&Session::reset)},
           {"time", handler(&Session::time)},
           {"time_pairs", handler(&Session::time_pairs)},

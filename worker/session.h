@@ -8,6 +8,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "eval/benchmark.h"
 #include "eval/machine.h"
@@ -20,6 +21,8 @@ struct LoadOptions {
   int ordinal = 0;  ///< of the GPU
   bool trace = false;
   std::chrono::milliseconds deadline{2000};  ///< of one launch
+  /// That the program is a part of: the kernel is built for it. Such a part need not have logits and a token.
+  std::optional<validator::ValidatedProgram> whole = std::nullopt;
   /// What is to be broken, for tests: {"silent_task"?: id, "wrong_weight"?: tensor, "nan_weight"?: tensor, "defines"?:
   /// [texts]}. Null in normal use.
   ipc::Json sabotage;
@@ -47,9 +50,9 @@ struct Backend {
   std::function<Result<double>(int ordinal)> bandwidth;  ///< of the GPU's memory, bytes a second
 };
 
-/// {"load", "step", "decode", "logits", "reset", "set_history", "time", "time_pairs", "trace", "unload"} about programs
-/// that are loaded, {"bench", "trace_runs"} about one that they load themselves, {"bandwidth"} about none. "sabotage"
-/// is refused unless `test_hooks`.
+/// {"load", "step", "decode", "logits", "values", "reset", "set_history", "time", "time_pairs", "trace", "unload"}
+/// about programs that are loaded, {"bench", "trace_runs"} about one that they load themselves, {"bandwidth"} about
+/// none. "sabotage" is refused unless `test_hooks`.
 [[nodiscard]] ipc::Handlers program_handlers(Backend backend, bool test_hooks);
 
 }  // namespace amk::worker

@@ -17,6 +17,7 @@
 #include "schedule/schedule_config_json.h"
 #include "search/search_space.h"
 #include "search/trial_json.h"
+#include "search/tune_json.h"
 
 namespace amk::cli {
 namespace {
@@ -219,7 +220,15 @@ Result<Exit> run(Session& session, Output& output) {
                        search::Gate::open(gate_options, there ? there->incumbent.config : session.job.config,
                                           there ? there->incumbent.trial : 0, pool));
   AMK_ASSIGN_OR_RETURN(Campaign campaign, begin_or_resume(session, std::move(there), gate, name, seed));
-  const std::unique_ptr<search::Proposer> proposer = proposer_of(options, gate);
+  search::TunedAbout about;
+  about.model_name = campaign.header.model_name;
+  about.target = campaign.header.target;
+  about.weights = campaign.header.weights;
+  about.kv_dtype = campaign.header.kv_dtype;
+  AMK_ASSIGN_OR_RETURN(std::vector<search::Tuned> tuned,
+                       search::read_tuned(search::workspace_directory(options.workspace), about));
+  const std::unique_ptr<search::Proposer> proposer =
+      search::propose_tuned_first(std::move(tuned), proposer_of(options, gate));
   progress.stop();
   const StopOnInterrupt guard;
   const auto tell = [&output](const Trial& trial) { static_cast<void>(output.stream(trial_line(trial))); };

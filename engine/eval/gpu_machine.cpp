@@ -23,11 +23,13 @@ LoadReport report_of(const Json& reply) {
 
 class GpuMachine final : public Machine {
  public:
-  GpuMachine(std::shared_ptr<ipc::WorkerClient> worker, const schedule::Program& program, const GpuOptions& options)
+  GpuMachine(std::shared_ptr<ipc::WorkerClient> worker, const validator::ValidatedProgram& program,
+             const GpuOptions& options)
       : worker_(std::move(worker)),
+        validated_(program),
         options_(options),
-        tokens_per_launch_(program.launch.tokens_per_launch),
-        history_row_(history_row(program)) {}
+        tokens_per_launch_(program->launch.tokens_per_launch),
+        history_row_(history_row(program.program())) {}
 
   ~GpuMachine() override {
     // Another machine may want the room. An answer that does not come costs a little time, no more.
@@ -43,6 +45,12 @@ class GpuMachine final : public Machine {
     request["beside_others"] = options_.beside_others;
     request["deadline_ms"] = kernel_deadline().count();
     if (!options_.sabotage.is_null()) request["sabotage"] = options_.sabotage;
+    std::optional<SentProgram> whole;
+    if (options_.whole) {
+      AMK_ASSIGN_OR_RETURN(SentProgram also, SentProgram::create(*options_.whole, checkpoint));
+      request["whole"] = also.parameters().at("program");
+      whole.emplace(std::move(also));
+    }
     Result<Json> reply = worker_->call("load", request, options_.load_deadline);
     if (!reply) return reply.error();
     generation_ = worker_->generation();
@@ -84,6 +92,17 @@ class GpuMachine final : public Machine {
     std::vector<float> out;
     AMK_TRY(reading(reply, [&](const Json& json) -> Status {
       AMK_ASSIGN_OR_RETURN(out, unpack_values<float>(json.at("logits").get<std::string>(), vocab_));
+      return {};
+    }));
+    return out;
+  }
+
+  Result<std::vector<float>> values(BufferId buffer) override {
+    AMK_ASSIGN_OR_RETURN(const uint64_t count, value_count(validated_.program(), buffer));
+    AMK_ASSIGN_OR_RETURN(const Json reply, call("values", {{"buffer", buffer.index()}}, kReplyPatience));
+    std::vector<float> out;
+    AMK_TRY(reading(reply, [&](const Json& json) -> Status {
+      AMK_ASSIGN_OR_RETURN(out, unpack_values<float>(json.at("values").get<std::string>(), count));
       return {};
     }));
     return out;
@@ -203,6 +222,7 @@ class GpuMachine final : public Machine {
   }
 
   std::shared_ptr<ipc::WorkerClient> worker_;
+  validator::ValidatedProgram validated_;
   GpuOptions options_;
   uint32_t tokens_per_launch_;
   uint64_t history_row_;     ///< values that a position has in all caches
@@ -222,7 +242,7 @@ class GpuMachine final : public Machine {
 Result<std::unique_ptr<Machine>> load_gpu_machine(std::shared_ptr<ipc::WorkerClient> worker,
                                                   const validator::ValidatedProgram& program,
                                                   const model::Checkpoint& checkpoint, const GpuOptions& options) {
-  auto machine = std::make_unique<GpuMachine>(std::move(worker), program.program(), options);
+  auto machine = std::make_unique<GpuMachine>(std::move(worker), program, options);
   AMK_TRY(machine->load(program, checkpoint));
   return std::unique_ptr<Machine>(std::move(machine));
 }

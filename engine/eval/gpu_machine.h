@@ -20,6 +20,9 @@ struct GpuOptions {
   /// Programs that are loaded in the worker already stay there, as long as their machines live: two that are to be
   /// compared. Otherwise this one takes their place.
   bool beside_others = false;
+  /// A program that this one is a part of (schedule/isolate.h): the kernel is built for that one, so that the part runs
+  /// the very same. Its launch and build knobs are the part's.
+  std::optional<validator::ValidatedProgram> whole = std::nullopt;
   /// Of one launch of one pass, on the device; a launch of more passes gets kPassPatience more for each.
   std::chrono::milliseconds launch_deadline{2000};
   std::chrono::milliseconds load_deadline = std::chrono::minutes(15);

@@ -10,11 +10,12 @@ namespace {
 
 class CpuMachine final : public Machine {
  public:
-  CpuMachine(vm::ReferenceVm machine, const schedule::Program& program)
+  CpuMachine(vm::ReferenceVm machine, const validator::ValidatedProgram& program)
       : machine_(std::move(machine)),
-        kv_dtype_(schedule::kv_dtype(program)),
-        context_(program.meta.context),
-        tokens_per_launch_(program.launch.tokens_per_launch) {}
+        validated_(program),
+        kv_dtype_(schedule::kv_dtype(program.program())),
+        context_(program->meta.context),
+        tokens_per_launch_(program->launch.tokens_per_launch) {}
 
   Status step(uint32_t token) override { return machine_.step(token); }
 
@@ -35,6 +36,10 @@ class CpuMachine final : public Machine {
 
   Result<std::vector<float>> logits() override {
     return std::vector<float>(machine_.logits().begin(), machine_.logits().end());
+  }
+  Result<std::vector<float>> values(BufferId buffer) override {
+    AMK_TRY(value_count(validated_.program(), buffer));
+    return machine_.values(buffer);
   }
   [[nodiscard]] uint32_t next_token() const override { return machine_.next_token(); }
   [[nodiscard]] uint32_t position() const override { return machine_.position(); }
@@ -60,6 +65,7 @@ class CpuMachine final : public Machine {
   }
 
   vm::ReferenceVm machine_;
+  validator::ValidatedProgram validated_;
   abi::Dtype kv_dtype_;
   uint32_t context_;
   uint32_t tokens_per_launch_;
@@ -71,9 +77,22 @@ class CpuMachine final : public Machine {
 }  // namespace
 
 Result<std::unique_ptr<Machine>> make_cpu_machine(const validator::ValidatedProgram& program,
-                                                  const model::Checkpoint& checkpoint, ThreadPool& pool) {
-  AMK_ASSIGN_OR_RETURN(vm::ReferenceVm machine, vm::ReferenceVm::create(program, checkpoint, pool));
-  return std::unique_ptr<Machine>(std::make_unique<CpuMachine>(std::move(machine), program.program()));
+                                                  const model::Checkpoint& checkpoint, ThreadPool& pool, bool is_part) {
+  AMK_ASSIGN_OR_RETURN(vm::ReferenceVm machine, vm::ReferenceVm::create(program, checkpoint, pool, is_part));
+  return std::unique_ptr<Machine>(std::make_unique<CpuMachine>(std::move(machine), program));
+}
+
+Result<uint64_t> value_count(const schedule::Program& program, BufferId id) {
+  if (id.index() < program.buffers.size()) {
+    const schedule::Buffer& buffer = program.buffer(id);
+    const bool of_pass = buffer.kind == abi::BufferKind::kActivation || buffer.kind == abi::BufferKind::kOutput;
+    if (of_pass && buffer.shape.dtype == abi::Dtype::kF32) return abi::element_count(buffer.shape);
+    if (buffer.kind == abi::BufferKind::kKvCache) return buffer.shape.extent[0] * buffer.shape.extent[2];
+  }
+  return Error{
+      ErrorCode::kUsage,
+      fmt::format("expected a float activation, an output or a cache of the program, found buffer {}", id.index()), "",
+      ""};
 }
 
 Result<PairTimes> Machine::time_against(Machine& other, const PairRequest& request) {

@@ -69,7 +69,10 @@ class Machine {
   /// `count` passes, each fed by the one before, in as few launches as the program allows; their choices. kUsage as
   /// step().
   virtual Result<std::vector<uint32_t>> decode(uint32_t token, uint32_t count) = 0;
-  virtual Result<std::vector<float>> logits() = 0;        ///< float32[vocab] of the last pass
+  virtual Result<std::vector<float>> logits() = 0;  ///< float32[vocab] of the last pass
+  /// What the last pass left of an activation or a float output; of a cache, that pass's position, float32[kv_heads,
+  /// head_dim]. kUsage before the first pass, and for any other buffer.
+  virtual Result<std::vector<float>> values(BufferId buffer) = 0;
   [[nodiscard]] virtual uint32_t next_token() const = 0;  ///< greedy choice of the last pass
   [[nodiscard]] virtual uint32_t position() const = 0;    ///< positions filled so far
   [[nodiscard]] virtual uint64_t vocab() const = 0;       ///< tokens that step() takes
@@ -97,9 +100,14 @@ class Machine {
 using MachineFactory = std::function<Result<std::unique_ptr<Machine>>(const validator::ValidatedProgram& program,
                                                                       const model::Checkpoint& checkpoint)>;
 
-/// The reference VM, on all of the pool's threads. `checkpoint` and `pool` must outlive it.
+/// The reference VM, on all of the pool's threads. `checkpoint` and `pool` must outlive it. A part of a forward pass
+/// (`is_part`) need not have logits and a token.
 Result<std::unique_ptr<Machine>> make_cpu_machine(const validator::ValidatedProgram& program,
-                                                  const model::Checkpoint& checkpoint, ThreadPool& pool);
+                                                  const model::Checkpoint& checkpoint, ThreadPool& pool,
+                                                  bool is_part = false);
+
+/// Values that Machine::values() gives of a buffer of the program. kUsage where it gives none.
+Result<uint64_t> value_count(const schedule::Program& program, BufferId buffer);
 
 /// `factory`'s, or the CPU's where there is none.
 Result<std::unique_ptr<Machine>> make_machine(const MachineFactory& factory, const validator::ValidatedProgram& program,

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "abi/build_knob.h"
 #include "differential/fixture.h"
 #include "eval/logits.h"
 #include "eval/tolerance.h"
@@ -41,6 +42,7 @@ std::map<std::string, std::vector<std::string>> values_for(const abi::TargetInfo
       {"kernel_knobs.sync_protocol", {"counters", "packets"}},
       {"kernel_knobs.products", {"float32"}},
   };
+  for (const abi::BuildKnobInfo& knob : abi::kBuildKnobs) values[knob.path] = {std::to_string(knob.max)};
   if (target.sm >= 80) values["kernel_knobs.stream_backend"].emplace_back("cp_async");
   if (target.sm >= 80) values["kernel_knobs.products"].emplace_back("tensor_cores");
   if (target.sm >= 90) values["kernel_knobs.stream_backend"].emplace_back("bulk");

@@ -12,6 +12,8 @@
 //   slow            times are a hundred times longer
 //   modelled        times are what the cost model predicts for the program, and a little noise
 //   too-fast:N      as modelled, but the N-th program that is loaded, counted from 1, takes no time at all
+//   tuned           as modelled, and the faster the higher every build knob of an instruction is
+//   off:N           as tuned, but attention that takes N positions at once is wrong
 //   incorrect       what is measured is found to be wrong, and not timed
 //   nonsense        a measurement's answer is none
 //   short           a measurement's answer lacks a time, or a task's record
@@ -76,6 +78,7 @@ class FakeMachine final : public eval::Machine {
       : machine_(std::move(machine)),
         options_(options),
         tasks_(program.tasks.size()),
+        config_(program.config),
         fake_(fake_of_environment()),
         modelled_us_(schedule::predict(program, **schedule::find_target(program.target), 0).latency_us) {
     if (fake_.way == "too-fast" && ++loads == fake_.pass) modelled_us_ = 1e-3;
@@ -105,6 +108,13 @@ class FakeMachine final : public eval::Machine {
     if (fake_.way == "wrong" && passes >= fake_.pass) out[3] += 1.0F;
     if (fake_.way == "late" && drawn_) out[3] += 1.0F;
     if (fake_.way == "flicker" && ++looks_ % 3 == 0) out[3] = std::nextafter(out[3], 0.0F);
+    return out;
+  }
+
+  Result<std::vector<float>> values(BufferId buffer) override {
+    AMK_ASSIGN_OR_RETURN(std::vector<float> out, machine_->values(buffer));
+    if (fake_.way == "wrong" && passes >= fake_.pass) out[3] += 1.0F;
+    if (fake_.way == "off" && config_.attention_positions_at_once == fake_.pass) out[3] += 1.0F;
     return out;
   }
 
@@ -146,7 +156,17 @@ class FakeMachine final : public eval::Machine {
   [[nodiscard]] const std::optional<ipc::Fault>& fault() const override { return fault_; }
 
  private:
+  /// 1 where every build knob is at its most, and 0.03 more for each step that one is below.
+  [[nodiscard]] double steps_to_most() const {
+    double out = 1;
+#define AMK_BUILD_KNOB(field, folder, name, default_value, min, max, step, unit, doc) \
+  out += 0.03 * ((max)-config_.field) / (step);
+#include "abi/instruction_knob.def"
+    return out;
+  }
   [[nodiscard]] double time_us(uint32_t launch) const {
+    if (fake_.way == "tuned" || fake_.way == "off")
+      return modelled_us_ * steps_to_most() * (0.998 + 0.004 * noise.uniform());
     if (fake_.way == "modelled" || fake_.way == "too-fast") return modelled_us_ * (0.998 + 0.004 * noise.uniform());
     return (100.0 + launch) * (fake_.way == "slow" ? 100 : 1);
   }
@@ -154,6 +174,7 @@ class FakeMachine final : public eval::Machine {
   std::unique_ptr<eval::Machine> machine_;
   worker::LoadOptions options_;
   size_t tasks_;
+  schedule::ScheduleConfig config_;
   Fake fake_;
   double modelled_us_;
   std::string device_ = kDevice;
@@ -169,7 +190,8 @@ Result<std::unique_ptr<eval::Machine>> load(const validator::ValidatedProgram& p
                                             const worker::LoadOptions& options) {
   if (fake_of_environment().way == "too-small")
     return Error{ErrorCode::kIo, "expected 5 GB of device memory, found 1 GB", "", ""};
-  AMK_ASSIGN_OR_RETURN(std::unique_ptr<eval::Machine> machine, eval::make_cpu_machine(program, checkpoint, pool));
+  AMK_ASSIGN_OR_RETURN(std::unique_ptr<eval::Machine> machine,
+                       eval::make_cpu_machine(program, checkpoint, pool, options.whole.has_value()));
   return std::unique_ptr<eval::Machine>(std::make_unique<FakeMachine>(std::move(machine), options, program.program()));
 }
 

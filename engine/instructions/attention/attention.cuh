@@ -28,7 +28,7 @@ inline constexpr uint32_t kPerLane = (kVectors + kLanes - 1) / kLanes;
 inline constexpr uint32_t kWords = kVector * kKvBytes / 4;  ///< of a lane's part of a row
 inline constexpr uint32_t kSets = kWarps / kHeads;
 /// Times kPositions that a warp takes one after another before it corrects its softmax.
-inline constexpr uint32_t kRounds = kPerLane > 1 ? 1 : 4;
+inline constexpr uint32_t kRounds = kPerLane > 1 ? 1 : build::knob::attention_positions_at_once;
 inline constexpr uint32_t kUnit = kRounds * kPositions;
 
 /// A lane's part of a row, as stored.

@@ -79,7 +79,7 @@ __device__ __forceinline__ void collapse(const Block& block, uint32_t heads, Sta
 __device__ __forceinline__ void stage_splits(const Block& block, const Activation& values, const Partials& partials,
                                              uint32_t head, uint32_t heads, uint32_t j, uint32_t count,
                                              States& states) {
-  constexpr uint32_t kAhead = 4;  // pairs under way together
+  constexpr uint32_t kAhead = build::knob::attention_splits_ahead;  // pairs under way together
   constexpr uint32_t kPairs = kStateFloats / 2;
   float* to = states.place(states.count);
 #pragma unroll 1

@@ -112,7 +112,7 @@ struct CombineInput {
 
   static constexpr bool kTogether = true;
   /// Above 480 threads a thread has 96 registers, which is no room for more.
-  static constexpr uint32_t kPairsAhead = build::kThreads <= 480 ? 4 : 2;
+  static constexpr uint32_t kPairsAheadMax = build::kThreads <= 480 ? 4 : 2;
   using Loaded = Partials::Loaded;
   const Block& block;
   Partials partials;

@@ -28,8 +28,14 @@ constexpr bool uses(WeightFormat format) { return ((AMK_FORMATS >> static_cast<u
 inline constexpr bool kBulk = kBackend == abi::StreamBackend::kBulk;
 inline constexpr bool kAsync = kBackend == abi::StreamBackend::kCpAsync;
 inline constexpr ControlLayout kControl = control_layout(kWarps);
-/// Tiles whose sums are joined at once: no more than there are warps to join them.
-inline constexpr uint32_t kBatch = kWarps < kBatchTiles ? kWarps : kBatchTiles;
+
+/// The build knobs of instruction_knob.def: knob::gemv_pairs_ahead and so on.
+namespace knob {
+#define AMK_BUILD_KNOB(field, folder, name, default_value, min, max, step, unit, doc) \
+  inline constexpr uint32_t field = AMK_KNOB_##field;                                 \
+  static_assert(field >= min && field <= max && field % step == 0);
+#include "abi/instruction_knob.def"
+}  // namespace knob
 
 /// Tags and counters go out well before what they announce, as if the fence between were dropped.
 #ifdef AMK_DROP_FENCE

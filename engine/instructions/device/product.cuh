@@ -2,7 +2,7 @@
 // each row's sum to an epilogue.
 //
 // The columns of a product belong to warps: unit u to warp u mod kWarps, in staging as in multiplying, so no barrier
-// stands between the arrival of an input and its use. Sums are joined kBatch tiles at a time behind one barrier.
+// stands between the arrival of an input and its use. Sums are joined a batch of tiles at a time behind one barrier.
 #pragma once
 
 #include "instructions/device/activations.cuh"
@@ -25,8 +25,8 @@ struct Progress {
 
 /// The input as it stands in memory.
 struct VectorInput {
-  static constexpr bool kTogether = false;    ///< whether the lanes of a warp must ask together
-  static constexpr uint32_t kPairsAhead = 4;  ///< that a lane has under way together
+  static constexpr bool kTogether = false;         ///< whether the lanes of a warp must ask together
+  static constexpr uint32_t kPairsAheadMax = ~0U;  ///< that there are registers for
   struct Loaded {
     LoadedPair x;
   };
@@ -46,7 +46,7 @@ struct VectorInput {
 /// rmsnorm(x, norm) but for its one scalar, which the epilogue applies: the products need not wait for it.
 struct NormInput {
   static constexpr bool kTogether = false;
-  static constexpr uint32_t kPairsAhead = 4;
+  static constexpr uint32_t kPairsAheadMax = ~0U;
   struct Loaded {
     LoadedPair x;
     float2 norm;
@@ -70,15 +70,17 @@ struct NormInput {
   }
 };
 
-/// Stages this warp's units of an input of `columns` columns; returns this lane's sum of squares.
+/// Stages this warp's units of an input of `columns` columns; returns this lane's sum of squares. A lane has up to
+/// `kPairsAhead` pairs under way together.
 ///
 /// A lane asks for several pairs at once and then waits for one after the other. Measured against it and slower: a lane
 /// that polls before the others ask, and asking again for all late pairs together (docs/performance-log.md).
-template <typename Product, typename Input>
+template <typename Product, uint32_t kPairsAhead, typename Input>
 __device__ __forceinline__ float stage_input(const Block& block, const Input& input, uint32_t columns, uint32_t units) {
   constexpr uint32_t kPairs = Product::kLaneColumns / 2;
   // Units whose loads are under way together.
-  constexpr uint32_t kAhead = Input::kPairsAhead < kPairs ? 1 : Input::kPairsAhead / kPairs;
+  constexpr uint32_t kWanted = kPairsAhead < Input::kPairsAheadMax ? kPairsAhead : Input::kPairsAheadMax;
+  constexpr uint32_t kAhead = kWanted < kPairs ? 1 : kWanted / kPairs;
   float squares = 0;
   for (uint32_t first = block.warp; first < units; first += kAhead * kWarps) {
     typename Input::Loaded loaded[kAhead][kPairs];
@@ -164,17 +166,19 @@ __device__ __forceinline__ float joined_squares(const Block& block, uint32_t par
   return warp_sum(block.lane < kWarps ? squares[block.lane] : 0.0F);
 }
 
-/// Multiplies a task's tiles and hands each row's sum to the epilogue, which has prepare(block, task, tile), called by
+/// Multiplies a task's tiles, joining the sums of `batch_tiles` of them at once (at most kBatchTiles and kWarps: there
+/// is a warp to join each), and hands each row's sum to the epilogue, which has prepare(block, task, tile), called by
 /// the warp that will finish the tile before its products, and finish(block, task, tile, sum), where lane n < 8 has the
 /// sum of row n of the tile (lanes above repeat them). `eps` is the normalised input's, negative where it is not
 /// normalised.
 template <typename Product, typename Epilogue>
 __device__ __forceinline__ void multiply_tiles(Block& block, Progress& at, const TaskRecord& task, Epilogue& epilogue,
-                                               float eps, uint32_t square_parity, uint32_t place) {
+                                               uint32_t batch_tiles, float eps, uint32_t square_parity,
+                                               uint32_t place) {
   const uint32_t bytes_of_unit = unit_bytes(task.format);
 #pragma unroll 1
-  for (uint32_t base = 0; base < task.tile_count; base += build::kBatch) {
-    const uint32_t batch = min(build::kBatch, task.tile_count - base);
+  for (uint32_t base = 0; base < task.tile_count; base += batch_tiles) {
+    const uint32_t batch = min(batch_tiles, task.tile_count - base);
     const uint32_t tile = task.tile_begin + base + block.warp;
     if (block.warp < batch) epilogue.prepare(block, task, tile);
     float* partial = Block::partial() + at.parity * (kBatchTiles * kWarps * kTileRows);

@@ -41,6 +41,85 @@ __device__ __forceinline__ void with_product(Opcode opcode, Body&& body) {
   }
 }
 
+/// The build knobs of a product (instruction_knob.def).
+struct ProductKnobs {
+  uint32_t pairs_ahead;
+  uint32_t batch_tiles;
+  constexpr bool operator==(const ProductKnobs&) const = default;
+};
+constexpr ProductKnobs knobs_of(Opcode opcode) {
+  using namespace build::knob;
+  switch (opcode) {
+    case Opcode::kQkvRopeAppend:
+    case Opcode::kNormQkvRopeAppend:
+      return {qkv_pairs_ahead, qkv_batch_tiles};
+    case Opcode::kGateUpSilu:
+    case Opcode::kNormGateUpSilu:
+      return {gate_up_pairs_ahead, gate_up_batch_tiles};
+    default:
+      return {gemv_pairs_ahead, gemv_batch_tiles};
+  }
+}
+static_assert(build::knob::gemv_batch_tiles <= kBatchTiles && build::knob::qkv_batch_tiles <= kBatchTiles &&
+                  build::knob::gate_up_batch_tiles <= kBatchTiles,
+              "there is room for the sums of kBatchTiles tiles");
+/// Whether some product of this build has that many pairs under way.
+constexpr bool some_product_has(uint32_t pairs_ahead) {
+  for (uint32_t code = 0; code < abi::kOpcodeCount; ++code) {
+    const auto opcode = static_cast<Opcode>(code);
+    if (is_product(opcode) && build::uses(opcode) && knobs_of(opcode).pairs_ahead == pairs_ahead) return true;
+  }
+  return false;
+}
+/// Whether all products of this build have the knobs of `opcode`: nothing is then asked at run time.
+constexpr bool all_products_are_like(ProductKnobs knobs) {
+  for (uint32_t code = 0; code < abi::kOpcodeCount; ++code) {
+    const auto opcode = static_cast<Opcode>(code);
+    if (is_product(opcode) && build::uses(opcode) && !(knobs_of(opcode) == knobs)) return false;
+  }
+  return true;
+}
+/// The knobs of the first product of this build.
+constexpr ProductKnobs first_knobs() {
+  for (uint32_t code = 0; code < abi::kOpcodeCount; ++code) {
+    const auto opcode = static_cast<Opcode>(code);
+    if (is_product(opcode) && build::uses(opcode)) return knobs_of(opcode);
+  }
+  return knobs_of(Opcode::kGemv);
+}
+inline constexpr ProductKnobs kFirstKnobs = first_knobs();
+inline constexpr bool kOneKindOfProduct = all_products_are_like(kFirstKnobs);
+
+/// Calls body.template operator()<pairs>() for the pairs that this product has under way, among those of this build.
+template <typename Body>
+__device__ __forceinline__ void with_pairs_ahead(Opcode opcode, Body&& body) {
+  if constexpr (kOneKindOfProduct) {
+    body.template operator()<kFirstKnobs.pairs_ahead>();
+  } else {
+    const uint32_t pairs = knobs_of(opcode).pairs_ahead;
+    if constexpr (some_product_has(2)) {
+      if (pairs == 2) return body.template operator()<2>();
+    }
+    if constexpr (some_product_has(4)) {
+      if (pairs == 4) return body.template operator()<4>();
+    }
+    if constexpr (some_product_has(6)) {
+      if (pairs == 6) return body.template operator()<6>();
+    }
+    if constexpr (some_product_has(8)) {
+      if (pairs == 8) return body.template operator()<8>();
+    }
+  }
+}
+/// Tiles whose sums this product joins at once: no more than there are warps to join them.
+__device__ __forceinline__ uint32_t batch_tiles_of(Opcode opcode) {
+  if constexpr (kOneKindOfProduct) {
+    return kFirstKnobs.batch_tiles < kWarps ? kFirstKnobs.batch_tiles : kWarps;
+  } else {
+    return min(knobs_of(opcode).batch_tiles, kWarps);
+  }
+}
+
 /// What a lane keeps of its row while the products run.
 union RowState {
   LoadedWord residual;
@@ -103,20 +182,21 @@ __device__ __forceinline__ InputPlace input_of(const TaskRecord& task) {
 }
 
 /// Stages the task's input; returns the eps of a normalised one, a negative number for any other.
-template <typename Product>
+template <typename Product, uint32_t kPairsAhead>
 __device__ __forceinline__ float stage_task(const Block& block, Progress& at, const TaskRecord& task) {
   const InputPlace place = input_of(task);
   const Activation x(block, place.x);
   if (build::uses(Opcode::kCombineGemvResidual) && task.opcode == Opcode::kCombineGemvResidual) {
     const auto& params = params_of<abi::CombineGemvParams>(task);
     const CombineInput<Product::kLaneColumns> input{block, Partials(block, x, params.splits, task.sparse_kv_block)};
-    stage_input<Product>(block, input, task.columns, task.units);
+    stage_input<Product, kPairsAhead>(block, input, task.columns, task.units);
   } else {
     const VectorInput input{x, task.columns};
     if (place.norm == nullptr) {
-      stage_input<Product>(block, input, task.columns, task.units);
+      stage_input<Product, kPairsAhead>(block, input, task.columns, task.units);
     } else {
-      leave_squares(block, at, stage_input<Product>(block, NormInput{input, place.norm}, task.columns, task.units));
+      leave_squares(block, at,
+                    stage_input<Product, kPairsAhead>(block, NormInput{input, place.norm}, task.columns, task.units));
     }
   }
   return place.eps;
@@ -126,11 +206,12 @@ template <WeightFormat kFormat>
 __device__ __forceinline__ void run_product(Block& block, Progress& at, const TaskRecord& task, uint32_t place) {
   using Used = ProductOf<kFormat>;
   const uint32_t square_parity = at.square_parity;
-  const float eps = stage_task<Used>(block, at, task);
+  float eps = -1.0F;
+  with_pairs_ahead(task.opcode, [&]<uint32_t kPairsAhead>() { eps = stage_task<Used, kPairsAhead>(block, at, task); });
   __syncwarp();
   stamp(block, &TraceRecord::staged, place);
   ProductEpilogue epilogue;
-  multiply_tiles<Used>(block, at, task, epilogue, eps, square_parity, place);
+  multiply_tiles<Used>(block, at, task, epilogue, batch_tiles_of(task.opcode), eps, square_parity, place);
 }
 
 }  // namespace amk::device

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstring>
 
+#include "base/assert.h"
 #include "base/checked.h"
 #include "base/float_formats.h"
 #include "model/model_config.h"
@@ -139,6 +140,9 @@ struct CudaVm::Impl {
   Status build() {
     const Clock::time_point start = Clock::now();
     AMK_ASSIGN_OR_RETURN(spec, kernel_spec(program()));
+    if (options.whole) {
+      AMK_ASSIGN_OR_RETURN(spec, spec_of_whole(spec, *options.whole));
+    }
     spec.trace = options.trace;
     spec.extra_defines = options.sabotage.defines;
     AMK_ASSIGN_OR_RETURN(const CompiledKernel compiled, compile_cached(compile_request(spec, device.info().sm)));
@@ -275,7 +279,7 @@ struct CudaVm::Impl {
       if (task.opcode == abi::Opcode::kEmbed)
         vocab = std::min(vocab, program().buffer(task.operands[1]).shape.extent[0]);
     }
-    if (logits.valid() && next_token.valid()) return {};
+    if ((logits.valid() && next_token.valid()) || options.whole) return {};
     return Error{ErrorCode::kBadInput, "expected the outputs 'logits' and 'next_token'", "", ""};
   }
 
@@ -320,7 +324,9 @@ struct CudaVm::Impl {
     arguments.fault_claim = static_cast<uint32_t*>(pointer(fault_claim.address()));
     arguments.fault = static_cast<device::FaultReport*>(pointer(report.device_address()));
     arguments.trace = static_cast<device::TraceRecord*>(pointer(trace.address()));
-    arguments.next_token = static_cast<const uint32_t*>(pointer(addresses.buffers[next_token.index()]));
+    // Without a token of its own each pass is fed by the host; a launch has one pass.
+    arguments.next_token = static_cast<const uint32_t*>(
+        pointer(next_token.valid() ? addresses.buffers[next_token.index()] : tokens.address()));
     arguments.tokens = static_cast<uint32_t*>(pointer(tokens.address()));
     arguments.deadline_ns = static_cast<uint64_t>(std::chrono::nanoseconds(options.deadline).count());
     arguments.task_count = static_cast<uint32_t>(translated.records.size());
@@ -410,6 +416,43 @@ struct CudaVm::Impl {
     return {};
   }
 
+  Result<std::vector<float>> values(BufferId id) {
+    const Buffer& buffer = program().buffer(id);
+    if (buffer.kind == BufferKind::kKvCache) return cache_row(buffer, addresses.buffers[id.index()]);
+    std::vector<float> out(abi::element_count(buffer.shape));
+    if (buffer.kind == BufferKind::kOutput) {
+      AMK_TRY(device.download(std::as_writable_bytes(std::span(out)), addresses.buffers[id.index()]));
+      return out;
+    }
+    const auto page = std::find_if(program().pages.begin(), program().pages.end(),
+                                   [&](const schedule::Page& of) { return of.buffer == id; });
+    AMK_ASSERT(page != program().pages.end(), buffer.name);
+    if (program().launch.sync_protocol != abi::SyncProtocol::kPackets) {
+      AMK_TRY(device.download(std::as_writable_bytes(std::span(out)), scratch.address() + page->offset));
+      return out;
+    }
+    // A packet is a value and its tag.
+    std::vector<float> packets(2 * out.size());
+    AMK_TRY(device.download(std::as_writable_bytes(std::span(packets)), scratch.address() + 2 * page->offset));
+    for (size_t i = 0; i < out.size(); ++i) out[i] = packets[2 * i];
+    return out;
+  }
+
+  /// The last pass's position of a cache.
+  Result<std::vector<float>> cache_row(const Buffer& buffer, uint64_t address) {
+    const uint64_t heads = buffer.shape.extent[0], head_dim = buffer.shape.extent[2];
+    const uint64_t room = device::cache_room(static_cast<uint32_t>(buffer.shape.extent[1]));
+    const uint64_t row = head_dim * abi::dtype_bytes(buffer.shape.dtype);
+    std::vector<float> out;
+    std::vector<std::byte> stored(row);
+    for (uint64_t head = 0; head < heads; ++head) {
+      AMK_TRY(device.download(stored, address + (head * room + position - 1) * row));
+      const std::vector<float> of_head = widened({buffer.shape.dtype, {head_dim}, stored});
+      out.insert(out.end(), of_head.begin(), of_head.end());
+    }
+    return out;
+  }
+
   [[nodiscard]] uint32_t chosen_token(uint32_t pass) const {
     uint32_t token = 0;
     std::memcpy(&token, chosen.data() + pass * sizeof(token), sizeof(token));
@@ -449,6 +492,11 @@ Result<std::vector<float>> CudaVm::logits() {
   std::vector<float> out(abi::element_count(impl_->program().buffer(id).shape));
   AMK_TRY(impl_->device.download(std::as_writable_bytes(std::span(out)), impl_->addresses.buffers[id.index()]));
   return out;
+}
+
+Result<std::vector<float>> CudaVm::values(BufferId id) {
+  if (impl_->position == 0) return Error{ErrorCode::kUsage, "expected a pass before its values, found none", "", ""};
+  return impl_->values(id);
 }
 
 uint32_t CudaVm::next_token() const { return impl_->chosen_token(impl_->last_passes - 1); }

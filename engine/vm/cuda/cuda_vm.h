@@ -19,6 +19,7 @@
 #include "model/checkpoint.h"
 #include "validator/validator.h"
 #include "vm/cuda/driver.h"
+#include "vm/cuda/kernel_build.h"
 
 namespace amk::vm::cuda {
 
@@ -34,6 +35,8 @@ struct CudaVmOptions {
   bool trace = false;
   std::chrono::milliseconds deadline{2000};  ///< of one launch
   Sabotage sabotage;
+  /// The build of a program that this one is a part of: its kernel is used, and logits and a token are not asked for.
+  std::optional<KernelSpec> whole = std::nullopt;
 };
 
 /// A wait in the kernel that outlasted the launch's deadline.
@@ -60,7 +63,9 @@ class CudaVm {
   Result<std::vector<uint32_t>> decode(uint32_t token, uint32_t count);
   [[nodiscard]] const std::optional<Fault>& fault() const;
 
-  Result<std::vector<float>> logits();        ///< float32[vocab] of the last pass
+  Result<std::vector<float>> logits();  ///< float32[vocab] of the last pass
+  /// As eval::Machine::values(), of a buffer that it gives values of.
+  Result<std::vector<float>> values(BufferId buffer);
   [[nodiscard]] uint32_t next_token() const;  ///< greedy choice of the last pass
   [[nodiscard]] uint32_t position() const;    ///< positions filled
   [[nodiscard]] uint64_t vocab() const;

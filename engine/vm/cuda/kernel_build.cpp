@@ -32,9 +32,17 @@ class Shared {
 
 }  // namespace
 
+BuildKnobs build_knobs(const schedule::ScheduleConfig& config) {
+  return {
+#define AMK_BUILD_KNOB(field, ...) config.field,
+#include "abi/instruction_knob.def"
+  };
+}
+
 Result<KernelSpec> kernel_spec(const schedule::Program& program) {
   KernelSpec spec;
   spec.launch = program.launch;
+  spec.knobs = build_knobs(program.config);
   Shared head_dim("head size"), group("number of query heads a key-value head"), kv_dtype("dtype of KV caches");
   for (const schedule::Task& task : program.tasks) {
     spec.opcodes |= 1U << static_cast<uint32_t>(task.opcode);
@@ -44,6 +52,7 @@ Result<KernelSpec> kernel_spec(const schedule::Program& program) {
       if (abi::operand(task.opcode, i).rank == 2)
         spec.formats |= 1U << static_cast<uint32_t>(device::weight_format(shape.dtype));
       if (program.buffer(task.operands[i]).kind != abi::BufferKind::kKvCache) continue;
+      spec.caches = true;
       AMK_TRY(kv_dtype.take(static_cast<uint32_t>(shape.dtype)));
       AMK_TRY(head_dim.take(static_cast<uint32_t>(shape.extent[2])));
     }
@@ -76,6 +85,24 @@ Result<KernelSpec> kernel_spec(const schedule::Program& program) {
   return spec;
 }
 
+Result<KernelSpec> spec_of_whole(const KernelSpec& part, const KernelSpec& whole) {
+  const auto lacks = [](const std::string& what) {
+    return Error{ErrorCode::kUsage, "expected the build of a program that has this one as a part, found " + what, "",
+                 ""};
+  };
+  if (!(whole.launch == part.launch)) return lacks("another launch");
+  if (whole.knobs != part.knobs) return lacks("other build knobs");
+  if ((part.opcodes & ~whole.opcodes) != 0) return lacks(fmt::format("opcodes {:#x}", whole.opcodes));
+  if ((part.formats & ~whole.formats) != 0) return lacks(fmt::format("weight formats {:#x}", whole.formats));
+  if (whole.columns_max < part.columns_max) return lacks(fmt::format("inputs of {} columns", whole.columns_max));
+  const uint32_t attends = 1U << static_cast<uint32_t>(abi::Opcode::kAttention) |
+                           1U << static_cast<uint32_t>(abi::Opcode::kAttentionCombine);
+  const bool caches = part.caches;
+  if (caches && (part.head_dim != whole.head_dim || part.kv_dtype != whole.kv_dtype)) return lacks("other KV caches");
+  if ((part.opcodes & attends) != 0 && part.group != whole.group) return lacks("other groups of heads");
+  return whole;
+}
+
 CompileRequest compile_request(const KernelSpec& spec, uint32_t sm) {
   CompileRequest request;
   request.main = "vm/cuda/megakernel.cu";
@@ -99,6 +126,8 @@ CompileRequest compile_request(const KernelSpec& spec, uint32_t sm) {
   define("KV_DTYPE", static_cast<uint64_t>(spec.kv_dtype));
   define("OPCODES", spec.opcodes);
   define("FORMATS", spec.formats);
+  for (const abi::BuildKnobInfo& knob : abi::kBuildKnobs)
+    define(knob.macro, spec.knobs[static_cast<size_t>(knob.knob)]);
   for (const std::string& extra : spec.extra_defines) request.defines.push_back(extra);
   return request;
 }

@@ -58,11 +58,11 @@ uint64_t owned_bytes(const Buffer& buffer) {
 }  // namespace
 
 Result<std::unique_ptr<BoundProgram>> BoundProgram::bind(const validator::ValidatedProgram& program,
-                                                         const model::Checkpoint& checkpoint) {
+                                                         const model::Checkpoint& checkpoint, bool is_part) {
   std::unique_ptr<BoundProgram> bound(new BoundProgram(program));
   AMK_TRY(bound->reserve());
   AMK_TRY(bound->bind_buffers(checkpoint));
-  AMK_TRY(bound->bind_interface());
+  AMK_TRY(bound->bind_interface(is_part));
   bound->bind_tasks();
   return bound;
 }
@@ -109,7 +109,7 @@ Status BoundProgram::bind_buffers(const model::Checkpoint& checkpoint) {
   return {};
 }
 
-Status BoundProgram::bind_interface() {
+Status BoundProgram::bind_interface(bool is_part) {
   std::byte* token = nullptr;
   std::byte* position = nullptr;
   for (size_t i = 0; i < program().buffers.size(); ++i) {
@@ -129,7 +129,8 @@ Status BoundProgram::bind_interface() {
       logits_ = {reinterpret_cast<const float*>(data_[i]), abi::element_count(buffer.shape)};
     }
   }
-  if (token == nullptr || position == nullptr || next_token_ == nullptr || logits_.empty()) {
+  const bool outputs = next_token_ != nullptr && !logits_.empty();
+  if (token == nullptr || position == nullptr || !(outputs || is_part)) {
     return Error{ErrorCode::kBadInput,
                  "expected the inputs 'token' and 'position' and the outputs 'logits' and 'next_token'", "", ""};
   }
@@ -176,6 +177,25 @@ void BoundProgram::begin_pass(uint32_t token, uint32_t position) {
   *token_ = token;
   *position_ = position;
   for (BoundCounter& counter : counters_) counter.value.store(0, std::memory_order_relaxed);
+}
+
+Result<std::vector<float>> BoundProgram::values(BufferId id, uint32_t position) const {
+  const Buffer& buffer = program().buffer(id);
+  const std::byte* data = data_[id.index()];
+  std::vector<float> out;
+  if (buffer.kind == abi::BufferKind::kKvCache) {
+    const uint64_t heads = buffer.shape.extent[0], head_dim = buffer.shape.extent[2];
+    out.resize(heads * head_dim);
+    const uint64_t row = head_dim * abi::dtype_bytes(buffer.shape.dtype);
+    for (uint64_t head = 0; head < heads; ++head) {
+      instructions::widen(buffer.shape.dtype, data + (head * buffer.shape.extent[1] + position) * row, head_dim,
+                          out.data() + head * head_dim);
+    }
+    return out;
+  }
+  out.resize(abi::element_count(buffer.shape));
+  std::memcpy(out.data(), data, out.size() * sizeof(float));
+  return out;
 }
 
 void BoundProgram::poison(uint32_t position) {

@@ -51,8 +51,9 @@ class BoundProgram {
  public:
   /// Weights are used where `checkpoint` has them, which must outlive this. kBadInput where the program asks for
   /// something that the checkpoint or the VM does not have, kIo where memory runs out.
+  /// A part of a forward pass need not have the outputs.
   static Result<std::unique_ptr<BoundProgram>> bind(const validator::ValidatedProgram& program,
-                                                    const model::Checkpoint& checkpoint);
+                                                    const model::Checkpoint& checkpoint, bool is_part = false);
 
   /// The tasks of each SM in order.
   [[nodiscard]] const std::vector<std::vector<BoundTask>>& queues() const { return queues_; }
@@ -66,13 +67,15 @@ class BoundProgram {
   [[nodiscard]] uint32_t context() const { return validated_.program().meta.context; }
   [[nodiscard]] uint64_t vocab() const { return vocab_; }  ///< tokens that every embedding table has
   [[nodiscard]] std::span<const float> logits() const { return logits_; }
-  [[nodiscard]] uint32_t next_token() const { return *next_token_; }
+  [[nodiscard]] uint32_t next_token() const { return next_token_ == nullptr ? 0 : *next_token_; }
+  /// As ReferenceVm::values(), after a pass at `position`.
+  Result<std::vector<float>> values(BufferId buffer, uint32_t position) const;
 
  private:
   explicit BoundProgram(validator::ValidatedProgram program) : validated_(std::move(program)) {}
   Status reserve();
   Status bind_buffers(const model::Checkpoint& checkpoint);
-  Status bind_interface();
+  Status bind_interface(bool is_part);
   void bind_tasks();
   [[nodiscard]] const schedule::Program& program() const { return validated_.program(); }
 

@@ -33,9 +33,9 @@ ReferenceVm& ReferenceVm::operator=(ReferenceVm&&) noexcept = default;
 ReferenceVm::~ReferenceVm() = default;
 
 Result<ReferenceVm> ReferenceVm::create(const validator::ValidatedProgram& program, const model::Checkpoint& checkpoint,
-                                        ThreadPool& pool) {
+                                        ThreadPool& pool, bool is_part) {
   auto impl = std::make_unique<Impl>();
-  AMK_ASSIGN_OR_RETURN(impl->program, BoundProgram::bind(program, checkpoint));
+  AMK_ASSIGN_OR_RETURN(impl->program, BoundProgram::bind(program, checkpoint, is_part));
   impl->pool = &pool;
   impl->workers.resize(pool.size());
   return ReferenceVm(std::move(impl));
@@ -61,6 +61,10 @@ std::span<const float> ReferenceVm::logits() const { return impl_->program->logi
 uint32_t ReferenceVm::next_token() const { return impl_->program->next_token(); }
 uint32_t ReferenceVm::position() const { return impl_->position; }
 uint64_t ReferenceVm::vocab() const { return impl_->program->vocab(); }
+Result<std::vector<float>> ReferenceVm::values(BufferId buffer) const {
+  if (impl_->position == 0) return Error{ErrorCode::kUsage, "expected a pass before its values, found none", "", ""};
+  return impl_->program->values(buffer, impl_->position - 1);
+}
 void ReferenceVm::reset() { impl_->position = 0; }
 
 Status ReferenceVm::set_history(const std::function<float(uint32_t layer, bool value, uint64_t element)>& draw,

@@ -32,8 +32,9 @@ class ReferenceVm {
  public:
   /// Binds weights by their names and sets KV caches and scratch up. Every weight's shape and dtype must be what the
   /// program says (kBadInput otherwise, naming it). `checkpoint` and `pool` must outlive the VM.
+  /// A part of a forward pass (`is_part`) need not have logits and a token.
   static Result<ReferenceVm> create(const validator::ValidatedProgram& program, const model::Checkpoint& checkpoint,
-                                    ThreadPool& pool);
+                                    ThreadPool& pool, bool is_part = false);
 
   ReferenceVm(ReferenceVm&&) noexcept;
   ReferenceVm& operator=(ReferenceVm&&) noexcept;
@@ -47,7 +48,10 @@ class ReferenceVm {
   [[nodiscard]] uint32_t next_token() const;            ///< greedy choice, by the program's own argmax
   [[nodiscard]] uint32_t position() const;              ///< positions filled so far
   [[nodiscard]] uint64_t vocab() const;                 ///< tokens that step() takes
-  void reset();                                         ///< forgets every position
+  /// What the last pass left of an activation or a float output; of a cache, that pass's position, float32[kv_heads,
+  /// head_dim]. kUsage before the first pass. Activations that share scratch memory hold what was written last.
+  [[nodiscard]] Result<std::vector<float>> values(BufferId buffer) const;
+  void reset();  ///< forgets every position
   /// Fills positions [0, position) of the caches and goes on from there. `draw` gives element [position, kv_head, i] of
   /// a layer's keys or values by its index; it is rounded to the caches' dtype. kUsage beyond the context.
   Status set_history(const std::function<float(uint32_t layer, bool value, uint64_t element)>& draw, uint32_t position);
