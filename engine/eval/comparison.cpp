@@ -68,10 +68,11 @@ class Comparison {
 
   /// The oracle's answer, or what it has answered before.
   Result<std::vector<float>> ask(const OracleQuestion& question) {
-    if (request_.oracle_memory != nullptr) {
-      const auto known = request_.oracle_memory->find(question);
-      if (known != request_.oracle_memory->end()) return known->second;
-    }
+    if (request_.oracle_memory == nullptr) return compute(question);
+    return request_.oracle_memory->answer(question, [&] { return compute(question); });
+  }
+
+  Result<std::vector<float>> compute(const OracleQuestion& question) {
     progress("asking the oracle", 0, 1);
     if (!oracle_) {
       AMK_ASSIGN_OR_RETURN(Oracle made, Oracle::create(*request_.checkpoint, context_, pool_, kv_dtype_));
@@ -83,7 +84,6 @@ class Comparison {
     AMK_ASSIGN_OR_RETURN(std::vector<float> answer, question.last_only ? oracle_->forward_last(question.tokens)
                                                                        : oracle_->forward(question.tokens));
     progress("asking the oracle", 1, 1);
-    if (request_.oracle_memory != nullptr) request_.oracle_memory->emplace(question, answer);
     return answer;
   }
 

@@ -48,6 +48,15 @@ Status judge(const EvaluateRequest& request, const schedule::Program& program, M
 
 }  // namespace
 
+Result<std::vector<float>> OracleMemory::answer(const OracleQuestion& question,
+                                                const std::function<Result<std::vector<float>>()>& ask) {
+  const std::lock_guard lock(mutex_);
+  if (const auto known = answers_.find(question); known != answers_.end()) return known->second;
+  AMK_ASSIGN_OR_RETURN(std::vector<float> found, ask());
+  answers_.emplace(question, found);
+  return found;
+}
+
 Verdict verdict_of(const validator::Validation& validation) {
   Verdict verdict;
   verdict.outcome = validation.outcome;

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,8 +35,17 @@ struct OracleQuestion {
 };
 
 /// What the oracle has answered about one checkpoint. It depends on nothing else, and takes long: whoever judges many
-/// schedules of one checkpoint asks once.
-using OracleMemory = std::map<OracleQuestion, std::vector<float>>;
+/// schedules of one checkpoint asks once. Thread-safe: where several ask, one computes and the others wait for it.
+class OracleMemory {
+ public:
+  /// The answer; by `ask` where there is none yet. An error is not remembered.
+  Result<std::vector<float>> answer(const OracleQuestion& question,
+                                    const std::function<Result<std::vector<float>>()>& ask);
+
+ private:
+  std::mutex mutex_;
+  std::map<OracleQuestion, std::vector<float>> answers_;
+};
 
 struct EvaluateRequest {
   const model::Checkpoint* checkpoint = nullptr;

@@ -20,6 +20,10 @@
 namespace amk::ipc {
 namespace {
 
+/// What Ending::kAsk waits before it goes on.
+constexpr std::chrono::milliseconds kStdinPatience{1000};
+constexpr std::chrono::milliseconds kTermPatience{5000};
+
 /// Closes on scope exit; -1 means none.
 class Fd {
  public:
@@ -72,10 +76,10 @@ struct Pipes {
 };
 
 /// Between fork and exec: only what is safe there. Never returns.
-[[noreturn]] void become(char* const* arguments, const Pipes& pipes, pid_t parent) {
+[[noreturn]] void become(char* const* arguments, const Pipes& pipes, pid_t parent, Ending ending) {
   ::setpgid(0, 0);
   // The signal is sent when the thread that forked ends, which lives as long as the ChildProcess.
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::prctl(PR_SET_PDEATHSIG, ending == Ending::kAsk ? SIGTERM : SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // it died before the line above
   sigset_t none;
   sigemptyset(&none);
@@ -141,11 +145,11 @@ Error cannot_start(const std::string& program, int error) {
 }
 
 /// Forks and waits until the program runs. The error is errno's.
-std::pair<pid_t, int> spawn(char* const* arguments, Pipes& pipes) {
+std::pair<pid_t, int> spawn(char* const* arguments, Pipes& pipes, Ending ending) {
   const pid_t parent = ::getpid();
   const pid_t child = ::fork();
   if (child < 0) return {-1, errno};
-  if (child == 0) become(arguments, pipes, parent);
+  if (child == 0) become(arguments, pipes, parent, ending);
   ::setpgid(child, child);  // in both, so that it is done whoever comes first
   pipes.in.read.reset(-1);
   pipes.out.write.reset(-1);
@@ -170,6 +174,7 @@ std::string ExitStatus::text() const {
 struct ChildProcess::Impl {
   Pipes pipes;
   Tail tail;
+  Ending ending = Ending::kKill;
   pid_t pid = -1;
   std::optional<ExitStatus> ended;
   std::thread reader;  ///< forks the child, then reads its stderr; the child dies with it
@@ -216,9 +221,10 @@ ChildProcess::~ChildProcess() {
   std::thread([pid = impl_->pid] { ::waitpid(pid, nullptr, 0); }).detach();
 }
 
-Result<ChildProcess> ChildProcess::start(const std::vector<std::string>& arguments) {
+Result<ChildProcess> ChildProcess::start(const std::vector<std::string>& arguments, Ending ending) {
   AMK_ASSERT(!arguments.empty(), "a program to start");
   auto impl = std::make_unique<Impl>();
+  impl->ending = ending;
   Pipes& pipes = impl->pipes;
   for (Pipe* pipe : {&pipes.in, &pipes.out, &pipes.err, &pipes.failed, &pipes.stop}) {
     AMK_ASSIGN_OR_RETURN(*pipe, make_pipe());
@@ -232,7 +238,7 @@ Result<ChildProcess> ChildProcess::start(const std::vector<std::string>& argumen
   std::promise<std::pair<pid_t, int>> promise;
   std::future<std::pair<pid_t, int>> started = promise.get_future();
   impl->reader = std::thread([promise = std::move(promise), &argv, self = impl.get()]() mutable {
-    const std::pair<pid_t, int> child = spawn(argv.data(), self->pipes);
+    const std::pair<pid_t, int> child = spawn(argv.data(), self->pipes, self->ending);
     promise.set_value(child);  // from here on, `argv` may be gone
     if (child.first > 0) read_stderr(self->pipes.err.read.get(), self->pipes.stop.read.get(), self->tail);
   });
@@ -263,6 +269,14 @@ std::optional<ExitStatus> ChildProcess::wait(const Deadline& deadline) {
 }
 
 std::optional<ExitStatus> ChildProcess::kill(std::chrono::milliseconds patience) {
+  if (!impl_->ended && impl_->ending == Ending::kAsk) {
+    close_stdin();
+    if (!wait(Clock::now() + kStdinPatience)) {
+      // To it alone: what it started it is to end by itself.
+      ::kill(impl_->pid, SIGTERM);
+      wait(Clock::now() + kTermPatience);
+    }
+  }
   if (!impl_->ended) {
     ::kill(impl_->pid, SIGKILL);
     ::kill(-impl_->pid, SIGKILL);

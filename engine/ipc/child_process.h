@@ -1,6 +1,6 @@
 // A program run as a child: pipes to its standard streams, a deadline for its end, and no trace of it afterwards.
 //
-// Owns the process, its pipes and the last of its stderr. The child is killed with this object, and with this process
+// Owns the process, its pipes and the last of its stderr. The child is ended with this object, and with this process
 // however that ends. It is in a process group of its own, which is killed as a whole. All descriptors are
 // close-on-exec, and the child gets none but its three streams.
 #pragma once
@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +28,14 @@ struct ExitStatus {
   [[nodiscard]] std::string text() const;
 };
 
+/// How a process is ended that is not wanted any more.
+enum class Ending : uint8_t {
+  kKill,  ///< SIGKILL, to it and its group
+  /// Its stdin is closed; after a second it gets SIGTERM, after five more SIGKILL. For what has started something
+  /// elsewhere, and must end that first. Where this process ends without a word, it gets SIGTERM.
+  kAsk,
+};
+
 class ChildProcess {
  public:
   /// Bytes of stderr that are kept.
@@ -34,7 +43,7 @@ class ChildProcess {
 
   /// `arguments` begin with the program, looked up in $PATH where it has no slash. kIo where it cannot be started: the
   /// message says why, location is the program.
-  static Result<ChildProcess> start(const std::vector<std::string>& arguments);
+  static Result<ChildProcess> start(const std::vector<std::string>& arguments, Ending ending = Ending::kKill);
 
   ChildProcess(ChildProcess&&) noexcept;
   ChildProcess& operator=(ChildProcess&&) noexcept;
@@ -50,8 +59,8 @@ class ChildProcess {
 
   /// How it ended; nullopt where it has not by then. May be asked again.
   std::optional<ExitStatus> wait(const Deadline& deadline);
-  /// SIGKILL to it and to its group, then wait() for at most `patience`: a process that is stuck in the kernel (a GPU
-  /// driver can do that) ends later, and is then reaped in the background.
+  /// As its Ending says, with SIGKILL to it and to its group at the end; then wait() for at most `patience`: a process
+  /// that is stuck in the kernel (a GPU driver can do that) ends later, and is then reaped in the background.
   std::optional<ExitStatus> kill(std::chrono::milliseconds patience = std::chrono::seconds(10));
 
  private:

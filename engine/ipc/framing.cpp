@@ -153,6 +153,7 @@ FrameResult read_frame(int fd, const Deadline& deadline) {
 FrameResult write_frame(int fd, const Json& json, const Deadline& deadline) {
   std::string frame(kHeaderBytes, '\0');
   frame += json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  frame += '\n';
   const size_t length = frame.size() - kHeaderBytes;
   if (length > kFrameBytesMax) {
     return {FrameStatus::kTooLarge,

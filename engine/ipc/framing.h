@@ -1,4 +1,5 @@
-// Frames of JSON on a pipe: 4 bytes of length, little-endian, then that many bytes of UTF-8 JSON.
+// Frames of JSON on a pipe: 4 bytes of length, little-endian, then that many bytes of UTF-8 JSON, the last a line feed:
+// what forwards streams by the line (srun does) would otherwise keep the end of a frame to itself.
 //
 // Owns reading and writing of whole frames: partial reads and writes, interrupted calls, deadlines and ends of stream.
 // It never decides what a frame means. Descriptors may block or not; a write meets its deadline for sure only on one

@@ -15,6 +15,8 @@ using std::chrono::milliseconds;
 
 /// What a worker that closed its end of a pipe has to end by itself.
 constexpr milliseconds kEndPatience{2000};
+/// What a worker has to start that a cluster's scheduler starts.
+constexpr milliseconds kLaunchDeadline = std::chrono::minutes(10);
 constexpr size_t kLastLines = 10;
 constexpr size_t kShownBytesMax = 300;
 
@@ -52,6 +54,44 @@ Result<WorkerCommand> installed_worker() {
                "AMK_WORKER names it where it is elsewhere"};
 }
 
+Result<std::vector<std::string>> split_words(std::string_view text) {
+  std::vector<std::string> out;
+  bool in_word = false;
+  char quote = '\0';  // the one that is open
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const bool blank = c == ' ' || c == '\t' || c == '\n';
+    if (quote == '\0' && blank) {
+      in_word = false;
+      continue;
+    }
+    if (!in_word) out.emplace_back();
+    in_word = true;
+    if (quote != '\0' && c == quote) {
+      quote = '\0';
+    } else if (quote == '\0' && (c == '\'' || c == '"')) {
+      quote = c;
+    } else if (c == '\\' && quote != '\'' && i + 1 < text.size()) {
+      out.back() += text[++i];
+    } else {
+      out.back() += c;
+    }
+  }
+  if (quote == '\0') return out;
+  return Error{ErrorCode::kUsage, fmt::format("expected another {} at the end, found none", quote), std::string(text),
+               ""};
+}
+
+Result<WorkerCommand> launched_worker(const std::string& launch) {
+  AMK_ASSIGN_OR_RETURN(WorkerCommand out, installed_worker());
+  AMK_ASSIGN_OR_RETURN(const std::vector<std::string> words, split_words(launch));
+  if (words.empty()) return out;
+  out.arguments.insert(out.arguments.begin(), words.begin(), words.end());
+  out.start_deadline = kLaunchDeadline;
+  out.ending = Ending::kAsk;
+  return out;
+}
+
 Result<WorkerClient> WorkerClient::start(WorkerCommand command) {
   WorkerClient client(std::move(command));
   AMK_TRY(client.start_child(std::nullopt));
@@ -67,7 +107,7 @@ Status WorkerClient::start_child(const Deadline& callers) {
     deadline = callers;
     limit = std::chrono::ceil<milliseconds>(*callers - Clock::now());
   }
-  AMK_ASSIGN_OR_RETURN(child_, ChildProcess::start(command_.arguments));
+  AMK_ASSIGN_OR_RETURN(child_, ChildProcess::start(command_.arguments, command_.ending));
   ++generation_;
   next_id_ = 1;
   Result<Json> hello = exchange("hello", {{"protocol", kProtocol}}, {limit, deadline}, nullptr);

@@ -21,10 +21,20 @@ namespace amk::ipc {
 struct WorkerCommand {
   std::vector<std::string> arguments;  ///< the program first
   std::chrono::milliseconds start_deadline = std::chrono::seconds(30);
+  Ending ending = Ending::kKill;
 };
 
 /// $AMK_WORKER, else amk-worker beside the running program. kIo where it is not there.
 Result<WorkerCommand> installed_worker();
+
+/// That worker, started by another command, which forwards its stdin and stdout: "srun --gres=gpu:1". The words of
+/// `launch` come before the worker's; it is asked to end (Ending::kAsk), and has ten minutes to start: a cluster may
+/// let it wait. Empty: installed_worker(). kUsage as split_words().
+Result<WorkerCommand> launched_worker(const std::string& launch);
+
+/// Words with blanks between them, as a shell splits them, and no more than that: '...' and "..." hold what has
+/// blanks, a backslash takes the next character as it is (not in '...'). kUsage for a quote that does not end.
+Result<std::vector<std::string>> split_words(std::string_view text);
 
 /// How a call ended.
 enum class CallEnd {
@@ -46,6 +56,8 @@ class WorkerClient {
 
   /// Starts the child and asks it "hello". kUnsupported where it speaks another protocol.
   static Result<WorkerClient> start(WorkerCommand command);
+  /// Starts nothing yet: the first call does.
+  static WorkerClient when_called(WorkerCommand command) { return WorkerClient(std::move(command)); }
 
   /// The reply's result or its error. `deadline` counts from now, the sending and the start of a new child included;
   /// `on_progress` must not call back. After kDeadline, kCrash and kNonsense the Error is kInternal, its location the

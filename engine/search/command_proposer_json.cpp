@@ -23,6 +23,11 @@ Json knob_state(const Knob& knob) {
 Json state_of(const Campaign& campaign) {
   Json trials = Json::array();
   for (const Trial& trial : campaign.trials) trials.push_back(to_json(trial));
+  Json in_flight = Json::array();
+  for (const Proposal& proposal : campaign.in_flight) {
+    in_flight.push_back(
+        {{"change", proposal.change}, {"schedule", Json::parse(schedule::config_to_json(proposal.config))}});
+  }
   Json knobs = Json::array();
   for (const Knob& knob : search_space(campaign.incumbent.config)) knobs.push_back(knob_state(knob));
   return {{"campaign", campaign.name},
@@ -31,6 +36,7 @@ Json state_of(const Campaign& campaign) {
           {"incumbent", to_json(campaign.incumbent)},
           {"next_trial", campaign.trials.size() + 1},
           {"trials", std::move(trials)},
+          {"in_flight", std::move(in_flight)},
           {"knobs", std::move(knobs)}};
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -51,6 +52,22 @@ std::string reason_of(Choice choice, const Measurement& of, const KeepRules& rul
   return fmt::format("undecided after {} blocks, and so reverted: {}", of.blocks, gain);
 }
 
+/// Beside the incumbent; more than a round of candidates ever wants.
+constexpr uint64_t kRoomMax = 64;
+
+/// Adds the time until its end to `seconds`.
+class Stopwatch {
+ public:
+  explicit Stopwatch(double& seconds) : seconds_(seconds) {}
+  ~Stopwatch() { seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+ private:
+  double& seconds_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
 }  // namespace
 
 struct Gate::Impl {
@@ -61,6 +78,8 @@ struct Gate::Impl {
   std::string device = "cpu";
   std::shared_ptr<eval::OracleMemory> oracle_memory = std::make_shared<eval::OracleMemory>();
   std::shared_ptr<eval::Machine> machine;  ///< the incumbent's; none on the CPU, and after one that broke
+  uint64_t program_bytes = 0;              ///< of the device's memory that the incumbent takes; 0: not known
+  uint64_t worker_epoch = 0;               ///< counts the times that what was loaded has been given up
 
   [[nodiscard]] bool measures() const { return static_cast<bool>(options.machine); }
   [[nodiscard]] LatencyKind kind() const { return measures() ? LatencyKind::kMeasuredGpu : LatencyKind::kPredicted; }
@@ -183,42 +202,99 @@ struct Gate::Impl {
 
   // ---- with measurements --------------------------------------------------------------------------------------------
 
-  /// Loads the incumbent where it is not: at the beginning, and after a worker that ended. It is verified anew.
-  Status ensure_incumbent() {
-    if (machine) return {};
+  /// Loads the incumbent where it is not: at the beginning, after another gate found it, and after a worker that ended.
+  /// It is verified anew. False where the worker failed at that, which costs the trial.
+  Result<bool> ensure_incumbent(Trial& trial) {
+    if (machine) return true;
     Result<eval::Evaluation> evaluation = evaluate(incumbent.config);
-    Trial trial;
-    if (!verified(evaluation, trial)) {
+    Trial found;
+    const bool runs = verified(evaluation, found);
+    const std::string on = evaluation.ok() ? evaluation->verdict.device : device;
+    if (!runs && found.outcome == Outcome::kBroken) {
+      trial.outcome = Outcome::kBroken;
+      trial.reason = "the incumbent could not be loaded again: " + found.reason;
+      return false;
+    }
+    if (!runs || on != device) {
       return Error{evaluation.ok() ? ErrorCode::kInternal : evaluation.error().code,
-                   "expected an incumbent that runs: " + trial.reason, device,
-                   "the history is as it was before this trial; amk loop goes on from it"};
+                   "expected an incumbent that runs on a " + device + ": " + (runs ? "this is a " + on : found.reason),
+                   device, "the history is as it was before this trial; amk loop goes on from it"};
     }
     machine = evaluation->machine;
+    return true;
+  }
+
+  /// What is loaded is of no use any more: a worker that ended took it along.
+  void give_up_worker() {
+    machine.reset();
+    ++worker_epoch;
+  }
+
+  /// Loads and verifies both the incumbent and the contender, where they are not loaded; false where that ends the
+  /// contender's trial.
+  Result<bool> ready(Contender& contender) {
+    Trial& trial = contender.trial_;
+    AMK_ASSIGN_OR_RETURN(const bool runs, ensure_incumbent(trial));
+    if (contender.worker_epoch_ != worker_epoch) contender.unload();
+    if (runs && (contender.loaded() || load(contender))) return true;
+    contender.over_ = true;
+    if (trial.outcome == Outcome::kBroken) give_up_worker();
+    return false;
+  }
+
+  /// By the whole of evaluate(); false where that ends the trial.
+  [[nodiscard]] bool load(Contender& contender) const {
+    const Result<eval::Evaluation> evaluation = evaluate(contender.trial_.proposal.config);
+    if (!verified(evaluation, contender.trial_)) return false;
+    const schedule::Program& program = evaluation->program->program();
+    contender.trial_.kernel_hash = kernel_hash(program, *options.target);
+    contender.floor_us_ = floor_us(predict(program));
+    contender.machine_ = evaluation->machine;
+    contender.worker_epoch_ = worker_epoch;
+    return true;
+  }
+
+  /// Times of blocks, and the ratios that follow from them.
+  struct Blocks {
+    std::vector<double>& ratios;
+    std::vector<double>& ours_us;
+    std::vector<double>& theirs_us;
+  };
+
+  /// Takes `more` blocks; an error is the machine's.
+  Status take_blocks(eval::Machine& candidate, uint32_t more, const Blocks& all) const {
+    AMK_ASSIGN_OR_RETURN(const eval::PairTimes times, candidate.time_against(*machine, {options.position, more}));
+    for (size_t i = 0; i + 1 < times.ours.size(); i += 2)
+      all.ratios.push_back((times.ours[i] + times.ours[i + 1]) / (times.theirs[i] + times.theirs[i + 1]));
+    all.ours_us.insert(all.ours_us.end(), times.ours.begin(), times.ours.end());
+    all.theirs_us.insert(all.theirs_us.end(), times.theirs.begin(), times.theirs.end());
     return {};
   }
 
+  [[nodiscard]] Measurement measurement_of(const Blocks& all, double floor) const {
+    Measurement of;
+    of.kind = LatencyKind::kMeasuredGpu;
+    of.latency_us = eval::quantile(all.ours_us, 0.5);
+    of.incumbent_us = eval::quantile(all.theirs_us, 0.5);
+    of.floor_us = floor;
+    of.ratio = look_at(all.ratios, options.rules);
+    of.blocks = static_cast<uint32_t>(all.ratios.size());
+    of.position = options.position;
+    return of;
+  }
+
   /// Looks until it is decided; an error is the machine's.
-  Status measure(eval::Machine& candidate, double floor, Trial& trial) {
+  Status measure(eval::Machine& candidate, double floor, Trial& trial) const {
     const KeepRules& rules = options.rules;
-    eval::PairTimes all;
     std::vector<double> ratios;
+    std::vector<double> ours_us;
+    std::vector<double> theirs_us;
+    const Blocks all{ratios, ours_us, theirs_us};
     for (uint32_t look = 0; look < rules.looks; ++look) {
       const auto have = static_cast<uint32_t>(ratios.size());
-      const uint32_t more = rules.blocks_at(look) - have;
       if (options.progress) options.progress("measuring against the incumbent", have, rules.blocks_max());
-      AMK_ASSIGN_OR_RETURN(const eval::PairTimes times, candidate.time_against(*machine, {options.position, more}));
-      for (size_t i = 0; i + 1 < times.ours.size(); i += 2)
-        ratios.push_back((times.ours[i] + times.ours[i + 1]) / (times.theirs[i] + times.theirs[i + 1]));
-      all.ours.insert(all.ours.end(), times.ours.begin(), times.ours.end());
-      all.theirs.insert(all.theirs.end(), times.theirs.begin(), times.theirs.end());
-      Measurement of;
-      of.kind = LatencyKind::kMeasuredGpu;
-      of.latency_us = eval::quantile(all.ours, 0.5);
-      of.incumbent_us = eval::quantile(all.theirs, 0.5);
-      of.floor_us = floor;
-      of.ratio = look_at(ratios, rules);
-      of.blocks = static_cast<uint32_t>(ratios.size());
-      of.position = options.position;
+      AMK_TRY(take_blocks(candidate, rules.blocks_at(look) - have, all));
+      const Measurement of = measurement_of(all, floor);
       if (is_artefact(of.latency_us, floor, of.kind, trial)) return {};
       const auto choice = choose(of.ratio, rules, simpler(trial.proposal.config), look + 1 == rules.looks);
       if (choice) return decide(*choice, of, trial), Status();
@@ -226,24 +302,56 @@ struct Gate::Impl {
     return {};
   }
 
-  Status judge_by_measurement(Trial& trial) {
-    AMK_TRY(ensure_incumbent());
-    const Result<eval::Evaluation> evaluation = evaluate(trial.proposal.config);
-    if (verified(evaluation, trial)) {
-      const schedule::Program& program = evaluation->program->program();
-      trial.kernel_hash = kernel_hash(program, *options.target);
-      const Status measured = measure(*evaluation->machine, floor_us(predict(program)), trial);
-      if (!measured) {
-        trial.outcome = Outcome::kBroken;
-        trial.reason = "the measurement failed: " + measured.error().text();
-      }
+  /// The worker failed while it measured.
+  void break_off(const Error& error, Contender& contender) {
+    contender.trial_.outcome = Outcome::kBroken;
+    contender.trial_.reason = "the measurement failed: " + error.text();
+    contender.trial_.measurement.reset();
+    contender.over_ = true;
+    contender.unload();
+    give_up_worker();
+  }
+
+  /// The whole of a trial that is measured.
+  Status judge_by_measurement(Contender& contender) {
+    AMK_ASSIGN_OR_RETURN(const bool is_ready, ready(contender));
+    if (!is_ready) return {};
+    const Status measured = measure(*contender.machine_, contender.floor_us_, contender.trial_);
+    if (!measured) break_off(measured.error(), contender);
+    if (contender.trial_.outcome == Outcome::kKept) machine = contender.machine_;
+    return {};
+  }
+
+  Status judge(Contender& contender) {
+    const Stopwatch stopwatch(contender.trial_.seconds);
+    Trial& trial = contender.trial_;
+    trial.measurement.reset();
+    if (trial.proposal.config == incumbent.config) {
+      trial.reason = "it is the incumbent";
+      return {};
     }
-    // A worker that ended took the incumbent's machine with it.
-    if (trial.outcome == Outcome::kBroken) machine.reset();
-    if (trial.outcome == Outcome::kKept) machine = evaluation->machine;
+    if (measures()) return judge_by_measurement(contender);
+    judge_by_prediction(trial);
     return {};
   }
 };
+
+Contender::Contender(Proposal proposal) { trial_.proposal = std::move(proposal); }
+Contender::Contender(Contender&&) noexcept = default;
+Contender& Contender::operator=(Contender&&) noexcept = default;
+Contender::~Contender() = default;
+
+std::optional<double> Contender::ratio() const {
+  return ratios_.empty() ? std::nullopt : std::optional(eval::quantile(ratios_, 0.5));
+}
+
+Trial Contender::give_up(std::string reason) {
+  unload();
+  over_ = true;
+  trial_.outcome = Outcome::kReverted;
+  trial_.reason = std::move(reason);
+  return trial_;
+}
 
 Gate::Gate(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Gate::Gate(Gate&&) noexcept = default;
@@ -279,6 +387,7 @@ Result<Gate> Gate::open(const GateOptions& options, const schedule::ScheduleConf
                          machine.time_against(machine, {options.position, options.rules.first_look}));
     latency_us = eval::quantile(times.ours, 0.5);
     impl->machine = evaluation->machine;
+    impl->program_bytes = machine.report().device_bytes;
   }
   if (Impl::is_artefact(latency_us, floor, impl->kind(), found)) return refuse(found.reason);
   impl->device = evaluation->verdict.device;
@@ -286,24 +395,73 @@ Result<Gate> Gate::open(const GateOptions& options, const schedule::ScheduleConf
   return Gate(std::move(impl));
 }
 
+Gate Gate::beside(const GateOptions& options, ThreadPool& pool) const {
+  AMK_ASSERT(static_cast<bool>(options.machine) == impl_->measures(), "gates of one campaign are of one kind");
+  auto impl = std::make_unique<Impl>();
+  impl->options = impl_->options;
+  impl->options.machine = options.machine;
+  impl->options.progress = options.progress;
+  impl->pool = &pool;
+  impl->graph = impl_->graph;
+  impl->incumbent = impl_->incumbent;
+  impl->device = impl_->device;
+  impl->program_bytes = impl_->program_bytes;
+  impl->oracle_memory = impl_->oracle_memory;
+  return Gate(std::move(impl));
+}
+
+void Gate::adopt(const Incumbent& incumbent) {
+  if (!(incumbent.config == impl_->incumbent.config)) impl_->machine.reset();
+  impl_->incumbent = incumbent;
+}
+
 Result<Trial> Gate::judge(const Proposal& proposal, uint32_t number) {
-  const auto begin = std::chrono::steady_clock::now();
-  Trial trial;
+  Contender contender(proposal);
+  return decide(contender, number);
+}
+
+Status Gate::try_out(Contender& contender, uint32_t blocks) {
+  AMK_ASSERT(impl_->measures() && !contender.over_, "a contender that can be timed");
+  Trial& trial = contender.trial_;
+  const Stopwatch stopwatch(trial.seconds);
+  AMK_ASSIGN_OR_RETURN(const bool is_ready, impl_->ready(contender));
+  if (!is_ready) return {};
+  const Impl::Blocks all{contender.ratios_, contender.ours_us_, contender.theirs_us_};
+  const Status taken = impl_->take_blocks(*contender.machine_, blocks, all);
+  if (!taken) return impl_->break_off(taken.error(), contender), Status();
+  const Measurement of = impl_->measurement_of(all, contender.floor_us_);
+  contender.over_ = Impl::is_artefact(of.latency_us, contender.floor_us_, of.kind, trial);
+  trial.measurement = contender.over_ ? std::nullopt : std::optional(of);
+  return {};
+}
+
+Result<Trial> Gate::decide(Contender& contender, uint32_t number) {
+  AMK_ASSERT(!contender.over_, "a trial that has not ended");
+  AMK_TRY(impl_->judge(contender));
+  Trial& trial = contender.trial_;
   trial.number = number;
-  trial.proposal = proposal;
-  if (proposal.config == impl_->incumbent.config) {
-    trial.reason = "it is the incumbent";
-  } else if (impl_->measures()) {
-    AMK_TRY(impl_->judge_by_measurement(trial));
-  } else {
-    impl_->judge_by_prediction(trial);
-  }
-  trial.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  contender.over_ = true;
+  contender.unload();
   if (trial.outcome == Outcome::kKept) {
-    impl_->incumbent = {number, proposal.config, trial.schedule_id, trial.measurement->latency_us,
+    impl_->incumbent = {number, trial.proposal.config, trial.schedule_id, trial.measurement->latency_us,
                         trial.measurement->floor_us};
   }
   return trial;
+}
+
+uint32_t Gate::room() const {
+  const uint64_t each = impl_->program_bytes;
+  if (each == 0 || impl_->options.device_bytes == 0) return 1;
+  // A tenth stays free: contexts, kernels and fragments take some, and no two schedules take the same.
+  const uint64_t programs = impl_->options.device_bytes / 10 * 9 / each;
+  return static_cast<uint32_t>(std::clamp<uint64_t>(programs, 2, kRoomMax) - 1);
+}
+
+std::optional<double> Gate::predict(Contender& contender) const {
+  const Stopwatch stopwatch(contender.trial_.seconds);
+  const std::optional<double> out = rank(contender.trial_.proposal.config);
+  if (out) contender.trial_.schedule_id = schedule::schedule_id(impl_->lowering(contender.trial_.proposal.config));
+  return out;
 }
 
 std::optional<double> Gate::rank(const schedule::ScheduleConfig& config) const {

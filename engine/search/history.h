@@ -34,6 +34,8 @@ struct Campaign {
   Incumbent incumbent;
   std::vector<Trial> trials;  ///< in order; the i-th has number i + 1
   int64_t begun = 0;          ///< seconds since 1970
+  /// Drawn, and not yet at the end of their trials, in the order of drawing: of this run only, never on the disk.
+  std::vector<Proposal> in_flight;
 };
 
 class History {

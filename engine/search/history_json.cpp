@@ -200,7 +200,7 @@ Result<Campaign> History::begin(const std::string& name, const CampaignHeader& h
   AMK_TRY(repository_.move_branch(branch_of(name), std::nullopt, id));
   AMK_TRY(repository_.show_first(branch_of(name)));
   AMK_ASSIGN_OR_RETURN(const GitCommit commit, repository_.commit(id));
-  return Campaign{name, id, header, start, start, {}, commit.time};
+  return Campaign{name, id, header, start, start, {}, commit.time, {}};
 }
 
 Status History::append(Campaign& campaign, const Trial& trial) {

@@ -1,13 +1,21 @@
 // The research loop: propose, judge, remember, until a rule says to move on.
+//
+// It runs in lanes, each a gate on a thread of its own. Proposals are drawn one at a time, and trials are remembered
+// one at a time, in the order in which they end. All lanes compare with one incumbent: a trial that would be kept, but
+// was measured against one that another lane has replaced meanwhile, is judged again from its beginning. A trial that
+// is not kept stays as it is, and its reason says what it was compared with. With one lane everything is in order, and
+// a run follows from the campaign alone.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "search/gate.h"
+#include "search/halving.h"
 #include "search/history.h"
 #include "search/proposer.h"
 #include "search/workspace.h"
@@ -21,7 +29,9 @@ struct MoveOnRules {
   uint32_t reverts = 60;     ///< trials in a row without a keep
   double pct_of_floor = 95;  ///< 100 x floor / latency of the incumbent
   double speedup = 0;        ///< of the incumbent over the start
-  uint32_t failures = 3;     ///< trials in a row whose proposer failed, or that broke the machine
+  /// Trials of one lane in a row whose proposer failed, or that broke the machine: they close the lane, and the run
+  /// ends with the last one. So many failures of the proposer in a row, of whatever lanes, end it too.
+  uint32_t failures = 3;
 };
 
 /// What ended a run.
@@ -42,8 +52,9 @@ inline constexpr const char* kMoveOnNames[] = {"trials",  "minutes",  "reverts-i
 struct LoopEnd {
   MoveOn rule = MoveOn::kTrials;
   std::string why;
-  uint32_t trials = 0;  ///< of this run
-  uint32_t kept = 0;    ///< of those
+  uint32_t trials = 0;               ///< of this run
+  uint32_t kept = 0;                 ///< of those
+  std::vector<std::string> notes{};  ///< lanes that were closed while others went on, and why
 };
 
 struct Loop {
@@ -53,13 +64,19 @@ struct Loop {
   Gate& gate;  ///< at the campaign's incumbent
   Proposer& proposer;
   MoveOnRules rules;
-  const std::atomic<bool>* stop = nullptr;             ///< looked at between trials
-  std::function<void(const Trial& trial)> on_trial{};  ///< called when a trial is safe on the disk
+  const std::atomic<bool>* stop = nullptr;  ///< looked at between trials
+  /// Called when a trial is safe on the disk; by one lane at a time.
+  std::function<void(const Trial& trial)> on_trial{};
+  std::vector<Gate*> more_lanes{};  ///< Gate::beside() of `gate`
+  HalvingOptions halving{};         ///< rounds of candidates; off by default
 };
 
-/// Runs it. An Error where the history cannot be written or the incumbent can no longer be run; what was done before is
-/// safe.
+/// Runs it; other threads may not use what it is given meanwhile. An Error where the history cannot be written or, with
+/// one lane, the incumbent can no longer be run; what was done before is safe.
 Result<LoopEnd> run_loop(const Loop& loop);
+
+/// What the corpus says of a trial, one line.
+[[nodiscard]] std::string corpus_line(const Campaign& campaign, const Trial& trial);
 
 /// Writes the campaign's last trial to the corpus where it is not there yet: a process that is killed between the two
 /// writes leaves it out.

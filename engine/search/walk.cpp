@@ -29,9 +29,12 @@ std::vector<Step> neighbours_of(const ScheduleConfig& from) {
   return out;
 }
 
-uint32_t trials_since_keep(const Campaign& campaign) {
-  return static_cast<uint32_t>(campaign.trials.size()) - campaign.incumbent.trial;
+/// What is in flight counts as tried: proposals are drawn while others are still judged.
+uint32_t trials_drawn(const Campaign& campaign) {
+  return static_cast<uint32_t>(campaign.trials.size() + campaign.in_flight.size());
 }
+
+uint32_t trials_since_keep(const Campaign& campaign) { return trials_drawn(campaign) - campaign.incumbent.trial; }
 
 /// A place some knobs away from the incumbent: the same whenever it is asked for.
 ScheduleConfig fresh_place(const Campaign& campaign, const WalkOptions& options, uint32_t index) {
@@ -78,6 +81,7 @@ class Walk final : public Proposer {
     std::set<std::string> out = {schedule::config_to_json(campaign.start.config),
                                  schedule::config_to_json(campaign.incumbent.config)};
     for (const Trial& trial : campaign.trials) out.insert(schedule::config_to_json(trial.proposal.config));
+    for (const Proposal& proposal : campaign.in_flight) out.insert(schedule::config_to_json(proposal.config));
     return out;
   }
 
@@ -91,7 +95,7 @@ class Walk final : public Proposer {
     std::vector<Step> steps = neighbours_of(place);
     std::erase_if(steps, [&](const Step& step) { return tried.contains(schedule::config_to_json(step.config)); });
     if (steps.empty()) return std::nullopt;
-    Random random(mix64(campaign.header.seed ^ mix64(campaign.trials.size() + 1)));
+    Random random(mix64(campaign.header.seed ^ mix64(uint64_t{trials_drawn(campaign)} + 1)));
     const bool at_random = random.uniform() < options_.epsilon;
     for (size_t i = 0; i < steps.size(); ++i) std::swap(steps[i], steps[i + random.below(steps.size() - i)]);
     const Step* chosen = at_random ? &steps.front() : best_of(steps);
