@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "schedule/cost_model.h"
+#include "search/program_facts.h"
 #include "vm/cuda/kernel_build.h"
 #include "vm/cuda/kernel_cache.h"
 
@@ -146,13 +147,20 @@ struct Gate::Impl {
     const std::optional<schedule::Prediction> quick = prediction(config);
     if (quick && !keeps(choose_exact(quick->latency_us / incumbent.latency_us, options.rules, simpler(config)))) {
       trial.schedule_id = schedule::schedule_id(lowering(config));
+      trial.facts = outlook(config);
       return decide_predicted(*quick, trial);
     }
     const Result<eval::Evaluation> evaluation = evaluate(config);
     if (!verified(evaluation, trial)) return;
     const schedule::Program& program = evaluation->program->program();
     trial.kernel_hash = kernel_hash(program, *options.target);
+    trial.facts = facts_of(program, predict(program));
     decide_predicted(predict(program), trial);
+  }
+
+  [[nodiscard]] std::optional<ProgramFacts> outlook(const schedule::ScheduleConfig& config) const {
+    const Result<schedule::Program> program = schedule::lower(lowering(config));
+    return program ? std::optional(facts_of(*program, predict(*program))) : std::nullopt;
   }
 
   void decide_predicted(const schedule::Prediction& found, Trial& trial) const {
@@ -232,7 +240,9 @@ struct Gate::Impl {
     if (verified(evaluation, trial)) {
       const schedule::Program& program = evaluation->program->program();
       trial.kernel_hash = kernel_hash(program, *options.target);
-      const Status measured = measure(*evaluation->machine, floor_us(predict(program)), trial);
+      const schedule::Prediction predicted = predict(program);
+      trial.facts = facts_of(program, predicted);
+      const Status measured = measure(*evaluation->machine, floor_us(predicted), trial);
       if (!measured) {
         trial.outcome = Outcome::kBroken;
         trial.reason = "the measurement failed: " + measured.error().text();
@@ -309,6 +319,10 @@ Result<Trial> Gate::judge(const Proposal& proposal, uint32_t number) {
 std::optional<double> Gate::rank(const schedule::ScheduleConfig& config) const {
   const std::optional<schedule::Prediction> found = impl_->prediction(config);
   return found ? std::optional(found->latency_us) : std::nullopt;
+}
+
+std::optional<ProgramFacts> Gate::outlook(const schedule::ScheduleConfig& config) const {
+  return impl_->outlook(config);
 }
 
 }  // namespace amk::search

@@ -62,6 +62,9 @@ class Gate {
   /// Predicted latency of a schedule that would be accepted: to rank candidates before they are tried, never to keep
   /// one.
   [[nodiscard]] std::optional<double> rank(const schedule::ScheduleConfig& config) const;
+  /// What a schedule comes to and what the cost model says of it, without asking the validator; nullopt where it cannot
+  /// be lowered. May be called by several threads at once.
+  [[nodiscard]] std::optional<ProgramFacts> outlook(const schedule::ScheduleConfig& config) const;
 
  private:
   struct Impl;
