@@ -50,8 +50,8 @@ constexpr std::array kStrengths = {0.0, 0.5, 1.0};
 std::vector<Parameters> grid() {
   std::vector<Parameters> out;
   for (const double weight : {0.0, 0.3}) {
-    for (const double gamma : {0.3, 1.0, 3.0}) {
-      for (const double cost : {0.3, 3.0}) out.push_back({cost, gamma, weight});
+    for (const double gamma : {0.1, 0.3, 1.0}) {
+      for (const double cost : {1.0, 10.0, 100.0}) out.push_back({cost, gamma, weight});
     }
   }
   return out;

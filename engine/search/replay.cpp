@@ -75,7 +75,7 @@ class Search {
   void draw_first() {
     Random random(mix64(seed_ ^ 0x7072696f72ULL));
     std::vector<size_t> all = left_;
-    for (size_t i = 0; i < all.size() / 2; ++i) {
+    for (size_t i = 0; i < std::min<size_t>(options_.sample, all.size()); ++i) {
       std::swap(all[i], all[i + random.below(all.size() - i)]);
       first_.push_back(all[i]);
     }

@@ -15,12 +15,13 @@
 namespace amk::search {
 
 struct ReplayOptions {
-  uint32_t seeds = 10;        ///< searches of each sort
-  double share = 0.5;         ///< of the pool: trials of the cold search, whose best is then to be reached
-  double tolerance = 0.005;   ///< a latency that is so little above that best has reached it
-  double epsilon = 0.25;      ///< as WalkOptions
-  uint32_t draw = 12;         ///< as WalkOptions
-  uint32_t prior_trials = 8;  ///< as WarmStartOptions::seeds; from a half of the pool that is drawn at random
+  uint32_t seeds = 10;       ///< searches of each sort
+  double share = 0.5;        ///< of the pool: trials of the cold search, whose best is then to be reached
+  double tolerance = 0.005;  ///< a latency that is so little above that best has reached it
+  double epsilon = 0.25;     ///< as WalkOptions
+  uint32_t draw = 12;        ///< as WalkOptions
+  uint32_t sample = 192;     ///< as WarmStartOptions: entries of the pool that the prior chooses the first trials among
+  uint32_t prior_trials = 8;  ///< as WarmStartOptions::seeds
 };
 
 struct ReplayRun {
