@@ -13,6 +13,7 @@
 #include "eval/program_report.h"
 #include "eval/verdict_json.h"
 #include "model/json_reader.h"
+#include "model/synthetic_name.h"
 #include "schedule/program_json.h"
 #include "schedule/schedule_config_json.h"
 #include "schedule/target.h"
@@ -226,7 +227,7 @@ Result<std::string> find_model(const fs::path& bundle, const Manifest& manifest,
   std::error_code ignored;  // of a path that cannot be: then there is no directory
   if (manifest.directory.empty()) {
     // A built-in name wins over a directory of that name; any other source would be files without hashes.
-    if (!std::ranges::count(model::builtin_models(), manifest.source)) {
+    if (!model::is_synthetic_shape(manifest.source) && !std::ranges::count(model::builtin_models(), manifest.source)) {
       return Error{ErrorCode::kBadInput,
                    fmt::format("expected a built-in model where no directory is given, found '{}'",
                                model::printable(manifest.source)),

@@ -11,6 +11,7 @@
 #include "model/json_reader.h"
 #include "model/lazy_tensors.h"
 #include "model/synthetic.h"
+#include "model/synthetic_name.h"
 #include "model/tensor_checks.h"
 #include "model/weight_files.h"
 
@@ -104,7 +105,7 @@ Error unknown_model(const std::string& model) {
   return {ErrorCode::kBadInput,
           fmt::format("expected a checkpoint's directory or a built-in model, found {}{}",
                       exists ? "a file" : "neither", exists ? "" : did_you_mean(model, names)),
-          printable(model), fmt::format("built-in: {}", join(names))};
+          printable(model), fmt::format("built-in: {}, synthetic:hidden=N,layers=N", join(names))};
 }
 
 }  // namespace
@@ -112,7 +113,8 @@ Error unknown_model(const std::string& model) {
 Result<std::unique_ptr<Checkpoint::Impl>> Checkpoint::Impl::open_builtin(const std::string& model, ModelConfig config) {
   auto impl = std::make_unique<Impl>();
   impl->name = model;
-  std::ranges::replace(impl->name, ':', '-');
+  std::ranges::replace_if(
+      impl->name, [](char c) { return c == ':' || c == '=' || c == ','; }, '-');
   impl->source = model;
   impl->config = std::move(config);
   AMK_ASSIGN_OR_RETURN(impl->synthetic, SyntheticWeights::create(impl->config));
@@ -175,6 +177,9 @@ TensorView Checkpoint::Impl::quantised_tensor(const Tensor& tensor) const {
 
 Result<Checkpoint> Checkpoint::open(const std::string& model, const OpenOptions& options) {
   std::optional<ModelConfig> builtin = builtin_config(model);
+  if (is_synthetic_shape(model)) {
+    AMK_ASSIGN_OR_RETURN(builtin, synthetic_shape(model));
+  }
   std::error_code ignored;
   if (!builtin && !std::filesystem::is_directory(model, ignored)) return unknown_model(model);
   AMK_ASSIGN_OR_RETURN(std::unique_ptr<Impl> impl,

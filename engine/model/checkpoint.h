@@ -1,8 +1,8 @@
 // A checkpoint: a checked ModelConfig and the tensors it calls for, wherever they come from.
 //
 // Opened from a directory (config.json, model.safetensors or shards with model.safetensors.index.json) or made from a
-// built-in name: "toy", "toy-2l", "synthetic:<shape>". Every tensor is either used or refused by name; its shape is
-// checked against the config on opening.
+// built-in name: "toy", "toy-2l", "synthetic:<shape>", "synthetic:hidden=N,layers=N". Every tensor is either used or
+// refused by name; its shape is checked against the config on opening.
 #pragma once
 
 #include <filesystem>

@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "schedule/cost_model.h"
+#include "search/program_facts.h"
 #include "vm/cuda/kernel_build.h"
 #include "vm/cuda/kernel_cache.h"
 
@@ -165,13 +166,20 @@ struct Gate::Impl {
     const std::optional<schedule::Prediction> quick = prediction(config);
     if (quick && !keeps(choose_exact(quick->latency_us / incumbent.latency_us, options.rules, simpler(config)))) {
       trial.schedule_id = schedule::schedule_id(lowering(config));
+      trial.facts = outlook(config);
       return decide_predicted(*quick, trial);
     }
     const Result<eval::Evaluation> evaluation = evaluate(config);
     if (!verified(evaluation, trial)) return;
     const schedule::Program& program = evaluation->program->program();
     trial.kernel_hash = kernel_hash(program, *options.target);
+    trial.facts = facts_of(program, predict(program));
     decide_predicted(predict(program), trial);
+  }
+
+  [[nodiscard]] std::optional<ProgramFacts> outlook(const schedule::ScheduleConfig& config) const {
+    const Result<schedule::Program> program = schedule::lower(lowering(config));
+    return program ? std::optional(facts_of(*program, predict(*program))) : std::nullopt;
   }
 
   void decide_predicted(const schedule::Prediction& found, Trial& trial) const {
@@ -247,8 +255,10 @@ struct Gate::Impl {
     const Result<eval::Evaluation> evaluation = evaluate(contender.trial_.proposal.config);
     if (!verified(evaluation, contender.trial_)) return false;
     const schedule::Program& program = evaluation->program->program();
+    const schedule::Prediction predicted = predict(program);
     contender.trial_.kernel_hash = kernel_hash(program, *options.target);
-    contender.floor_us_ = floor_us(predict(program));
+    contender.trial_.facts = facts_of(program, predicted);
+    contender.floor_us_ = floor_us(predicted);
     contender.machine_ = evaluation->machine;
     contender.worker_epoch_ = worker_epoch;
     return true;
@@ -467,6 +477,10 @@ std::optional<double> Gate::predict(Contender& contender) const {
 std::optional<double> Gate::rank(const schedule::ScheduleConfig& config) const {
   const std::optional<schedule::Prediction> found = impl_->prediction(config);
   return found ? std::optional(found->latency_us) : std::nullopt;
+}
+
+std::optional<ProgramFacts> Gate::outlook(const schedule::ScheduleConfig& config) const {
+  return impl_->outlook(config);
 }
 
 }  // namespace amk::search

@@ -120,6 +120,9 @@ class Gate {
   [[nodiscard]] std::optional<double> rank(const schedule::ScheduleConfig& config) const;
   /// The same of a contender, whose trial then names its schedule.
   [[nodiscard]] std::optional<double> predict(Contender& contender) const;
+  /// What a schedule comes to and what the cost model says of it, without asking the validator; nullopt where it cannot
+  /// be lowered. May be called by several threads at once.
+  [[nodiscard]] std::optional<ProgramFacts> outlook(const schedule::ScheduleConfig& config) const;
 
  private:
   struct Impl;

@@ -41,6 +41,17 @@ struct WalkOptions {
 /// as it would have. Nothing is proposed twice.
 [[nodiscard]] std::unique_ptr<Proposer> make_walk(const WalkOptions& options, Rank rank);
 
+/// How schedules are drawn to record a corpus from, and to look for a place to start.
+struct SampleOptions {
+  uint32_t knobs_max = 4;  ///< turned at once, 1 to so many
+  uint32_t draws = 32;     ///< until one is plausible; after those the last is proposed all the same
+};
+
+/// Draws schedules around the default, without looking at what came of any: for recording a corpus. How many knobs are
+/// turned, which and to what is uniform; sizes by powers of two. A function of the campaign's seed and trials alone;
+/// nothing is proposed twice. `plausible` has no value where a schedule cannot be.
+[[nodiscard]] std::unique_ptr<Proposer> make_sampler(const SampleOptions& options, Rank plausible);
+
 /// What a command may take.
 struct CommandOptions {
   std::string command;  ///< for /bin/sh -c

@@ -53,13 +53,49 @@ struct Correctness {
   bool operator==(const Correctness&) const = default;
 };
 
+/// A model's sizes: what is learned of a schedule depends on these, and not on the weights' values.
+struct ModelShape {
+  uint32_t hidden = 0;
+  uint32_t layers = 0;
+  uint32_t heads = 0;
+  uint32_t kv_heads = 0;
+  uint32_t head_dim = 0;
+  uint32_t intermediate = 0;
+  uint32_t vocab = 0;
+  bool tied_head = false;
+  std::string stored;  ///< dtype of the weights as the checkpoint has them
+
+  bool operator==(const ModelShape&) const = default;
+};
+
+/// What a schedule came to when it was lowered, and what the cost model says of it: enough to learn from the trial
+/// where the model is not at hand.
+struct ProgramFacts {
+  double predicted_us = 0;
+  double stream_us = 0;  ///< on the critical path
+  double wait_us = 0;    ///< on the critical path
+  double floor_us = 0;   ///< by the target's bandwidth
+  uint32_t levels = 0;
+  uint32_t tasks = 0;
+  uint32_t attention_tasks = 0;
+  uint32_t stages = 0;
+  uint32_t stage_bytes = 0;
+  uint32_t smem_bytes = 0;
+  uint32_t copies_in_flight = 0;
+  abi::StreamBackend stream_backend = abi::StreamBackend::kPlain;
+  abi::Products products = abi::Products::kFloat32;
+
+  bool operator==(const ProgramFacts&) const = default;
+};
+
 /// What somebody would like to be tried.
 struct Proposal {
   schedule::ScheduleConfig config;
-  std::string change;    ///< from the incumbent, in a few words: "pipelining_depth=8"
-  std::string knob;      ///< that was turned; empty where it was several
-  std::string proposer;  ///< "greedy", "random", "restart", "command"
-  std::string note;      ///< the proposer's own reason; may be empty
+  std::string change;                ///< from the incumbent, in a few words: "pipelining_depth=8"
+  std::string knob;                  ///< that was turned; empty where it was several
+  std::string proposer;              ///< "greedy", "random", "restart", "prior", "sample", "command"
+  std::string note;                  ///< the proposer's own reason; may be empty
+  std::optional<double> prior_us{};  ///< what a prior expected of it, in the cost model's microseconds; only to rank by
 
   bool operator==(const Proposal&) const = default;
 };
@@ -74,6 +110,7 @@ struct Trial {
   Correctness correctness;
   std::optional<Measurement> measurement;  ///< none for an artefact, and for what did not come so far
   double seconds = 0;                      ///< that the trial took
+  std::optional<ProgramFacts> facts{};  ///< none where there is no program, and in campaigns from before they were kept
 
   bool operator==(const Trial&) const = default;
 };
@@ -101,6 +138,8 @@ struct CampaignHeader {
   uint32_t position = 0;  ///< that is measured
   eval::LatencyKind kind = eval::LatencyKind::kPredicted;
   uint64_t seed = 1;
+  std::optional<ModelShape> shape{};  ///< none in campaigns from before it was kept
+  std::string prior{};                ///< id of the prior that it goes by (search/prior.h); empty: none
 
   bool operator==(const CampaignHeader&) const = default;
 };

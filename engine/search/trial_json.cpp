@@ -85,6 +85,69 @@ Correctness correctness_from(const Json& json) {
           json.at("device").get<std::string>()};
 }
 
+Json to_json(const ModelShape& of) {
+  return {{"hidden", of.hidden},     {"layers", of.layers},     {"heads", of.heads},
+          {"kv_heads", of.kv_heads}, {"head_dim", of.head_dim}, {"intermediate", of.intermediate},
+          {"vocab", of.vocab},       {"tied", of.tied_head},    {"stored", of.stored}};
+}
+
+ModelShape shape_from(const Json& json) {
+  return {
+      json.at("hidden").get<uint32_t>(),   json.at("layers").get<uint32_t>(),   json.at("heads").get<uint32_t>(),
+      json.at("kv_heads").get<uint32_t>(), json.at("head_dim").get<uint32_t>(), json.at("intermediate").get<uint32_t>(),
+      json.at("vocab").get<uint32_t>(),    json.at("tied").get<bool>(),         json.at("stored").get<std::string>()};
+}
+
+template <size_t N>
+uint32_t choice_from(const abi::ChoiceInfo (&values)[N], const Json& json) {
+  const auto name = json.get<std::string>();
+  for (uint32_t i = 0; i < N; ++i) {
+    if (name == values[i].name) return i;
+  }
+  throw Json::other_error::create(501, "expected the name of a choice, found " + name, nullptr);
+}
+
+Json to_json(const ProgramFacts& of) {
+  return {{"predicted_us", number(of.predicted_us)},
+          {"stream_us", number(of.stream_us)},
+          {"wait_us", number(of.wait_us)},
+          {"floor_us", number(of.floor_us)},
+          {"levels", of.levels},
+          {"tasks", of.tasks},
+          {"attention_tasks", of.attention_tasks},
+          {"stages", of.stages},
+          {"stage_bytes", of.stage_bytes},
+          {"smem_bytes", of.smem_bytes},
+          {"copies_in_flight", of.copies_in_flight},
+          {"stream_backend", abi::kStreamBackendValues[static_cast<size_t>(of.stream_backend)].name},
+          {"products", abi::kProductsValues[static_cast<size_t>(of.products)].name}};
+}
+
+ProgramFacts facts_from(const Json& json) {
+  ProgramFacts out;
+  out.predicted_us = json.at("predicted_us").get<double>();
+  out.stream_us = json.at("stream_us").get<double>();
+  out.wait_us = json.at("wait_us").get<double>();
+  out.floor_us = json.at("floor_us").get<double>();
+  out.levels = json.at("levels").get<uint32_t>();
+  out.tasks = json.at("tasks").get<uint32_t>();
+  out.attention_tasks = json.at("attention_tasks").get<uint32_t>();
+  out.stages = json.at("stages").get<uint32_t>();
+  out.stage_bytes = json.at("stage_bytes").get<uint32_t>();
+  out.smem_bytes = json.at("smem_bytes").get<uint32_t>();
+  out.copies_in_flight = json.at("copies_in_flight").get<uint32_t>();
+  out.stream_backend =
+      static_cast<abi::StreamBackend>(choice_from(abi::kStreamBackendValues, json.at("stream_backend")));
+  out.products = static_cast<abi::Products>(choice_from(abi::kProductsValues, json.at("products")));
+  return out;
+}
+
+/// Keys that older campaigns do not have are null or missing.
+const Json* find_value(const Json& json, const char* key) {
+  const auto found = json.find(key);
+  return found == json.end() || found->is_null() ? nullptr : &*found;
+}
+
 /// `read` of the parsed text; what does not fit is kBadInput.
 template <typename T, typename Read>
 Result<T> reading(std::string_view text, const std::string& location, const Read& read) {
@@ -110,6 +173,8 @@ Json to_json(const Trial& trial) {
           {"kernel_hash", trial.kernel_hash},
           {"correctness", trial.correctness.established ? to_json(trial.correctness) : Json(nullptr)},
           {"measurement", trial.measurement ? to_json(*trial.measurement) : Json(nullptr)},
+          {"program", trial.facts ? to_json(*trial.facts) : Json(nullptr)},
+          {"prior_us", proposal.prior_us ? number(*proposal.prior_us) : Json(nullptr)},
           {"seconds", number(trial.seconds)},
           {"schedule", config_json(proposal.config)}};
 }
@@ -123,10 +188,13 @@ Json to_json(const Incumbent& incumbent) {
 }
 
 Json to_json(const CampaignHeader& header) {
-  return {{"model", header.model},     {"model_name", header.model_name}, {"target", header.target},
-          {"device", header.device},   {"weights", header.weights},       {"kv_dtype", header.kv_dtype},
-          {"context", header.context}, {"position", header.position},     {"latency_kind", kind_name(header.kind)},
-          {"seed", header.seed}};
+  Json out = {{"model", header.model},     {"model_name", header.model_name}, {"target", header.target},
+              {"device", header.device},   {"weights", header.weights},       {"kv_dtype", header.kv_dtype},
+              {"context", header.context}, {"position", header.position},     {"latency_kind", kind_name(header.kind)},
+              {"seed", header.seed}};
+  if (header.shape) out["shape"] = to_json(*header.shape);
+  if (!header.prior.empty()) out["prior"] = header.prior;
+  return out;
 }
 
 Result<Trial> trial_from_json(std::string_view text, const std::string& location) {
@@ -144,6 +212,8 @@ Result<Trial> trial_from_json(std::string_view text, const std::string& location
     out.kernel_hash = json.at("kernel_hash").get<std::string>();
     if (!json.at("correctness").is_null()) out.correctness = correctness_from(json.at("correctness"));
     if (!json.at("measurement").is_null()) out.measurement = measurement_from(json.at("measurement"));
+    if (const Json* facts = find_value(json, "program")) out.facts = facts_from(*facts);
+    if (const Json* prior = find_value(json, "prior_us")) out.proposal.prior_us = prior->get<double>();
     out.seconds = bound_from(json.at("seconds"), 0);
     return out;
   });
@@ -174,6 +244,8 @@ Result<CampaignHeader> header_from_json(std::string_view text, const std::string
     out.position = json.at("position").get<uint32_t>();
     out.kind = kind_from(json.at("latency_kind"));
     out.seed = json.at("seed").get<uint64_t>();
+    if (const Json* shape = find_value(json, "shape")) out.shape = shape_from(*shape);
+    if (const Json* prior = find_value(json, "prior")) out.prior = prior->get<std::string>();
     return out;
   });
 }

@@ -26,7 +26,8 @@ inline constexpr Layer kLayers[] = {
     {"campaign", "engine/campaign", "base abi model instructions schedule explorer validator", "fmt"},
     {"vm", "engine/vm", "base abi model instructions schedule validator", "fmt spdlog"},
     {"eval", "engine/eval", "base abi ipc model instructions schedule validator vm", "fmt spdlog"},
-    {"search", "engine/search", "base abi ipc model instructions schedule validator vm eval", "fmt spdlog git2 boost"},
+    {"search", "engine/search", "base abi ipc model instructions schedule validator vm eval",
+     "fmt spdlog git2 boost svm"},
     {"worker", "worker", "base abi ipc model instructions schedule validator vm eval", "fmt spdlog json"},
     {"cli", "cli", "base abi ipc model instructions schedule explorer validator campaign vm eval search",
      "fmt spdlog json cli11"},
@@ -58,7 +59,7 @@ inline constexpr Library kLibraries[] = {
     {"doctest", "doctest/"},   {"cuda", "cuda"},         {"cuda", "cooperative_groups"},
     {"cuda", "cublas"},        {"cuda", "nvrtc"},        {"cuda", "mma.h"},
     {"git2", "git2"},          {"boost", "boost/"},      {"httplib", "httplib"},
-    {"valijson", "valijson/"}, {"utf8proc", "utf8proc"},
+    {"valijson", "valijson/"}, {"utf8proc", "utf8proc"}, {"svm", "libsvm/"},
 };
 
 /// engine/abi and device code are compiled by NVRTC, which has no standard library: only these.

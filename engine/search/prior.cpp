@@ -1,0 +1,309 @@
+#include "search/prior.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "base/sha256.h"
+#include "eval/statistics.h"
+#include "schedule/schedule_config_json.h"
+#include "schedule/target.h"
+#include "search/prior_features.h"
+#include "search/ranking.h"
+#include "search/svr.h"
+
+namespace amk::search {
+namespace {
+
+constexpr size_t kCampaignTrialsMin = 4;  ///< fewer say nothing about an order
+constexpr size_t kTrainingRowsMax = 1200;
+constexpr size_t kSearchRowsMax = 360;  ///< rows that parameters are chosen with
+constexpr size_t kFoldsMax = 6;
+constexpr size_t kBestOfModel = 3;
+constexpr std::string_view kVersion = "prior 1\n";
+
+/// A trial that something is learned from.
+struct Row {
+  std::vector<double> features;
+  double log_predicted = 0;
+  double log_ratio = 0;   ///< latency over the campaign's start's
+  double correction = 0;  ///< log_ratio - log_predicted, the campaign's median taken off
+  uint32_t campaign = 0;
+  uint32_t shape = 0;
+  uint32_t model = 0;
+  const CorpusTrial* trial = nullptr;
+};
+
+struct Parameters {
+  double cost = 1;
+  double gamma = 1;
+  double model_weight = 0;  ///< of the features of model and target, which are few values only
+};
+
+constexpr std::array kStrengths = {0.0, 0.5, 1.0};
+
+std::vector<Parameters> grid() {
+  std::vector<Parameters> out;
+  for (const double weight : {0.0, 0.3}) {
+    for (const double gamma : {0.1, 0.3, 1.0}) {
+      for (const double cost : {1.0, 10.0, 100.0}) out.push_back({cost, gamma, weight});
+    }
+  }
+  return out;
+}
+
+std::vector<double> column_weights(double model_weight) {
+  std::vector<double> out;
+  for (const std::string& name : prior_feature_names())
+    out.push_back(name.starts_with("model:") || name.starts_with("target:") ? model_weight : 1.0);
+  return out;
+}
+
+// ---- rows -----------------------------------------------------------------------------------------------------------
+
+class Rows {
+ public:
+  /// The trials of one campaign, in order.
+  void add(std::span<const CorpusTrial> trials) {
+    std::vector<const Trial*> all;
+    for (const CorpusTrial& of : trials) all.push_back(&of.trial);
+    const std::vector<std::optional<double>> came = log_ratios_to_start(all);
+    std::vector<Row> found;
+    for (size_t i = 0; i < trials.size(); ++i) {
+      const CorpusTrial& of = trials[i];
+      if (!came[i] || !of.trial.facts || !of.about.shape) continue;
+      Row row;
+      row.log_predicted = std::log(of.trial.facts->predicted_us);
+      row.log_ratio = *came[i];
+      row.correction = row.log_ratio - row.log_predicted;
+      row.trial = &of;
+      found.push_back(std::move(row));
+    }
+    left_out += static_cast<uint32_t>(trials.size() - (found.size() < kCampaignTrialsMin ? 0 : found.size()));
+    if (found.size() < kCampaignTrialsMin) return;
+    keep(std::move(found));
+    for (const CorpusTrial& of : trials) snapshot += of.line + "\n";
+  }
+
+  std::vector<Row> rows;
+  std::string snapshot;
+  uint32_t left_out = 0;
+  uint32_t campaigns = 0;
+  std::map<std::string, uint32_t> shapes;
+  std::map<std::string, uint32_t> models;
+
+ private:
+  static uint32_t number_of(std::map<std::string, uint32_t>& numbers, const std::string& name) {
+    return numbers.emplace(name, static_cast<uint32_t>(numbers.size())).first->second;
+  }
+
+  void keep(std::vector<Row> found) {
+    std::vector<double> corrections;
+    for (const Row& row : found) corrections.push_back(row.correction);
+    const double middle = eval::quantile(corrections, 0.5);
+    for (Row& row : found) {
+      const CorpusTrial& of = *row.trial;
+      row.correction -= middle;
+      row.campaign = campaigns;
+      row.shape = number_of(shapes, shape_text(*of.about.shape));
+      row.model = number_of(models, group_of(of.about));
+      row.features = prior_features(of.trial.proposal.config, *of.trial.facts, of.about);
+      rows.push_back(std::move(row));
+    }
+    ++campaigns;
+  }
+};
+
+/// The campaigns of one kind and architecture.
+Rows rows_of(const Corpus& corpus, eval::LatencyKind kind, uint32_t architecture) {
+  Rows out;
+  const std::vector<CorpusTrial>& all = corpus.trials;
+  for (size_t begin = 0; begin < all.size();) {
+    size_t end = begin + 1;
+    while (end < all.size() && same_campaign(all[begin], all[end])) ++end;
+    const Result<const abi::TargetInfo*> target = schedule::find_target(all[begin].about.target);
+    if (all[begin].about.kind == kind && target && (*target)->sm == architecture)
+      out.add(std::span(all).subspan(begin, end - begin));
+    begin = end;
+  }
+  return out;
+}
+
+/// At most `most` of them, evenly spread: every campaign keeps its share.
+std::vector<const Row*> some_of(const std::vector<Row>& rows, size_t most) {
+  std::vector<const Row*> out;
+  const size_t count = std::min(rows.size(), most);
+  for (size_t i = 0; i < count; ++i) out.push_back(&rows[i * rows.size() / count]);
+  return out;
+}
+
+// ---- learning -------------------------------------------------------------------------------------------------------
+
+Svr train(const std::vector<const Row*>& rows, const Parameters& parameters) {
+  std::vector<std::vector<double>> features;
+  std::vector<double> corrections;
+  for (const Row* row : rows) {
+    features.push_back(row->features);
+    corrections.push_back(row->correction);
+  }
+  const std::vector<double> weights = column_weights(parameters.model_weight);
+  SvrOptions options;
+  options.cost = parameters.cost;
+  options.gamma = parameters.gamma;
+  options.weights = weights;
+  return Svr::train(features, corrections, options);
+}
+
+/// Which fold a row is held out in, and what a fold is made of.
+struct Folds {
+  std::string of;
+  size_t count = 0;
+  std::vector<size_t> fold;
+};
+
+Folds folds_of(const std::vector<const Row*>& rows, size_t shapes, size_t campaigns) {
+  Folds out;
+  out.of = shapes > 1 ? "shapes" : campaigns > 1 ? "campaigns" : "trials";
+  out.count = std::min(kFoldsMax, shapes > 1 ? shapes : campaigns > 1 ? campaigns : kFoldsMax);
+  for (size_t i = 0; i < rows.size(); ++i)
+    out.fold.push_back((shapes > 1 ? rows[i]->shape : campaigns > 1 ? rows[i]->campaign : i) % out.count);
+  return out;
+}
+
+/// The rank correlation in each campaign, weighted by its trials; `correction` is of each row.
+double order_quality(const std::vector<const Row*>& rows, const std::vector<double>& correction, double strength) {
+  std::map<uint32_t, std::pair<std::vector<double>, std::vector<double>>> of;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    of[rows[i]->campaign].first.push_back(rows[i]->log_predicted + strength * correction[i]);
+    of[rows[i]->campaign].second.push_back(rows[i]->log_ratio);
+  }
+  double sum = 0;
+  for (const auto& [campaign, pair] : of)
+    sum += rank_correlation(pair.first, pair.second).value_or(0) * static_cast<double>(pair.first.size());
+  return sum / static_cast<double>(rows.size());
+}
+
+/// What each row is corrected by, by what was learned without its fold.
+std::vector<double> held_out(const std::vector<const Row*>& rows, const Folds& folds, const Parameters& parameters) {
+  std::vector<double> out(rows.size(), 0);
+  for (size_t fold = 0; fold < folds.count; ++fold) {
+    std::vector<const Row*> training;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      if (folds.fold[i] != fold) training.push_back(rows[i]);
+    }
+    if (training.size() < 2) continue;
+    const Svr svr = train(training, parameters);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      if (folds.fold[i] == fold) out[i] = svr.predict(rows[i]->features);
+    }
+  }
+  return out;
+}
+
+/// The best order of what was held out; of equals the weaker correction.
+Parameters choose(const Rows& rows, PriorSummary& summary) {
+  const std::vector<const Row*> some = some_of(rows.rows, kSearchRowsMax);
+  const Folds folds = folds_of(some, rows.shapes.size(), rows.campaigns);
+  summary.held_out = folds.of;
+  summary.cost_model_rank_correlation = order_quality(some, std::vector<double>(some.size(), 0), 0);
+  summary.rank_correlation = summary.cost_model_rank_correlation;
+  constexpr double kBetter = 0.005;  // less is chance
+  Parameters best;
+  for (const Parameters& parameters : grid()) {
+    const std::vector<double> correction = held_out(some, folds, parameters);
+    for (const double strength : kStrengths) {
+      const double quality = order_quality(some, correction, strength);
+      if (quality < summary.rank_correlation + kBetter) continue;
+      best = parameters;
+      summary.rank_correlation = quality;
+      summary.strength = strength;
+    }
+  }
+  return best;
+}
+
+std::vector<schedule::ScheduleConfig> best_of_models(const std::vector<Row>& rows) {
+  std::map<uint32_t, std::vector<const Row*>> by_model;
+  for (const Row& row : rows) by_model[row.model].push_back(&row);
+  for (auto& [model, list] : by_model) {
+    std::ranges::stable_sort(list, {}, [](const Row* row) { return row->trial->trial.measurement->latency_us; });
+  }
+  std::vector<schedule::ScheduleConfig> out;
+  std::set<std::string> seen;
+  for (size_t place = 0; place < kBestOfModel; ++place) {
+    for (const auto& [model, list] : by_model) {
+      if (place >= list.size()) continue;
+      const schedule::ScheduleConfig& config = list[place]->trial->trial.proposal.config;
+      if (seen.insert(schedule::config_to_json(config)).second) out.push_back(config);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+struct Prior::Impl {
+  Svr svr;
+  PriorSummary summary;
+  std::vector<schedule::ScheduleConfig> best;
+  std::string snapshot;
+  std::string id;
+};
+
+Prior::Prior(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Prior::Prior(Prior&&) noexcept = default;
+Prior& Prior::operator=(Prior&&) noexcept = default;
+Prior::~Prior() = default;
+
+Result<Prior> Prior::learn(const Corpus& corpus, eval::LatencyKind kind, const std::string& target) {
+  AMK_ASSIGN_OR_RETURN(const abi::TargetInfo* info, schedule::find_target(target));
+  Rows rows = rows_of(corpus, kind, info->sm);
+  if (rows.rows.size() < kTrialsMin) {
+    return Error{
+        ErrorCode::kBadInput,
+        fmt::format("expected at least {} trials to learn a prior from ({}, sm_{}), found {}, and {} that lack "
+                    "a latency, the model's shape or what became of the trial before",
+                    kTrialsMin, latency_kind_text(kind), info->sm, rows.rows.size(), rows.left_out),
+        "the corpus", "more campaigns make it"};
+  }
+  PriorSummary summary;
+  summary.kind = kind;
+  summary.architecture = info->sm;
+  summary.trials = static_cast<uint32_t>(rows.rows.size());
+  summary.campaigns = rows.campaigns;
+  summary.shapes = static_cast<uint32_t>(rows.shapes.size());
+  summary.left_out = rows.left_out;
+  const Parameters parameters = choose(rows, summary);
+  Svr svr = train(some_of(rows.rows, kTrainingRowsMax), parameters);
+  const std::string id = sha256_hex(std::string(kVersion) + rows.snapshot).substr(0, 12);
+  return Prior(std::make_unique<Impl>(
+      Impl{std::move(svr), std::move(summary), best_of_models(rows.rows), std::move(rows.snapshot), id}));
+}
+
+double Prior::expected_us(const schedule::ScheduleConfig& config, const ProgramFacts& facts,
+                          const CampaignHeader& about) const {
+  if (impl_->summary.strength == 0) return facts.predicted_us;
+  return facts.predicted_us *
+         std::exp(impl_->summary.strength * impl_->svr.predict(prior_features(config, facts, about)));
+}
+
+const std::vector<schedule::ScheduleConfig>& Prior::best_schedules() const { return impl_->best; }
+const std::string& Prior::id() const { return impl_->id; }
+const std::string& Prior::snapshot() const { return impl_->snapshot; }
+const PriorSummary& Prior::summary() const { return impl_->summary; }
+
+std::string Prior::text() const {
+  const PriorSummary& of = impl_->summary;
+  return fmt::format(
+      "prior {}: learned from {} trials of {} campaigns and {} shapes ({}, sm_{}); with {} held out its order "
+      "correlates {:.2f} with what came, the cost model's {:.2f}",
+      impl_->id, of.trials, of.campaigns, of.shapes, latency_kind_text(of.kind), of.architecture, of.held_out,
+      of.rank_correlation, of.cost_model_rank_correlation);
+}
+
+}  // namespace amk::search
