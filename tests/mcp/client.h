@@ -55,6 +55,8 @@ class McpProcess {
 
   [[nodiscard]] int pid() const { return pid_; }
   [[nodiscard]] const std::vector<Json>& seen() const { return seen_; }
+  /// For who receives without end.
+  void forget_seen() { seen_.clear(); }
 
  private:
   std::optional<std::string> read_line(std::chrono::milliseconds patience);
