@@ -35,8 +35,8 @@ using namespace amk::test;
 using Clock = std::chrono::steady_clock;
 
 constexpr int kResult = 0;
-constexpr int kToolError = 1;    ///< a result with isError
-constexpr size_t kWindow = 16;   ///< requests in flight
+constexpr int kToolError = 1;        ///< a result with isError
+constexpr size_t kWindow = 16;       ///< requests in flight
 constexpr size_t kGrowthKib = 4096;  ///< between a tenth of the requests and the end
 constexpr uint64_t kSeed = 20261128;
 
@@ -67,8 +67,8 @@ std::vector<Kind> kinds() {
     return std::pair<std::string, Json>("tools/call", call("amk_propose", arguments));
   };
   const auto big = [](Random& random) {
-    return std::pair<std::string, Json>(
-        "tools/call", call("amk_eval", {{"model", std::string(1 + random.below(64U << 10U), 'm')}}));
+    return std::pair<std::string, Json>("tools/call",
+                                        call("amk_eval", {{"model", std::string(1 + random.below(64U << 10U), 'm')}}));
   };
   const auto progress = [](Random& random) {
     Json params = call("amk_models", Json::object());
@@ -87,9 +87,8 @@ std::vector<Kind> kinds() {
       {"prompts/get", 6, kResult, kResult,
        always("prompts/get", {{"name", "amk-optimize"}, {"arguments", {{"model", "toy"}}}})},
       {"completion/complete", 6, kResult, kResult,
-       always("completion/complete",
-              {{"ref", {{"type", "ref/prompt"}, {"name", "amk-optimize"}}},
-               {"argument", {{"name", "model"}, {"value", "to"}}}})},
+       always("completion/complete", {{"ref", {{"type", "ref/prompt"}, {"name", "amk-optimize"}}},
+                                      {"argument", {{"name", "model"}, {"value", "to"}}}})},
       {"subscribe", 2, kResult, kNotFound, always("resources/subscribe", {{"uri", "amk://schema/schedule"}})},
       {"unsubscribe", 2, kResult, kNotFound, always("resources/unsubscribe", {{"uri", "amk://schema/schedule"}})},
       {"amk_models", 10, kResult, kResult, always("tools/call", call("amk_models", Json::object()))},
@@ -257,7 +256,8 @@ class HttpServer final : public Server {
   void disturb(Random& random, Judge& judge) override {
     const auto expect = [&](const char* what, const std::string& bytes, int status) {
       const HttpReply reply = ask_once(process_.port(), bytes);
-      if (reply.status != status) judge.wrong(what, fmt::format("expected {}, found {}", status, reply.status), nullptr);
+      if (reply.status != status)
+        judge.wrong(what, fmt::format("expected {}, found {}", status, reply.status), nullptr);
     };
     switch (random.below(5)) {
       case 0:

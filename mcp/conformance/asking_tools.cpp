@@ -94,16 +94,15 @@ ToolResult elicit(const Json& arguments, CallContext& context) {
 
 /// Two questions, the second of which knows the answer to the first.
 ToolResult ask_twice(const Json&, CallContext& context) {
-  const Json first = {
-      {"step1", elicitation("Step 1: What is your name?", {{"name", {{"type", "string"}}}})}};
+  const Json first = {{"step1", elicitation("Step 1: What is your name?", {{"name", {{"type", "string"}}}})}};
   const Json second = {
       {"step2", elicitation("Step 2: What is your favorite color?", {{"color", {{"type", "string"}}}})}};
   const std::string begun = "name:";
   if (context.kept_state().starts_with(begun)) {
     const std::optional<Json> answers = context.ask(second);
     if (!answers) return input_required(second, context.kept_state());
-    return content_only({text_item(fmt::format("{} likes {}", context.kept_state().substr(begun.size()),
-                                               typed((*answers)["step2"], "color")))});
+    return content_only({text_item(
+        fmt::format("{} likes {}", context.kept_state().substr(begun.size()), typed((*answers)["step2"], "color")))});
   }
   const std::optional<Json> answers = context.ask(first);
   if (!answers) return input_required(first, "asked");
@@ -142,10 +141,12 @@ std::vector<Tool> tools_of_rounds() {
                   [](const Json& answers) { return sampled(answers.at("capital_question")); }),
       asking_once("test_input_required_result_list_roots", "Asks for roots", {{"client_roots", roots()}},
                   [](const Json& answers) { return to_line(answers.at("client_roots")); }),
-      asking_once("test_input_required_result_request_state", "Asks, and keeps a state", confirm,
-                  [](const Json&) { return std::string("state-ok"); }, "to be confirmed"),
-      asking_once("test_input_required_result_tampered_state", "Asks, and keeps a state", confirm,
-                  [](const Json&) { return std::string("state-ok"); }, "not to be tampered with"),
+      asking_once(
+          "test_input_required_result_request_state", "Asks, and keeps a state", confirm,
+          [](const Json&) { return std::string("state-ok"); }, "to be confirmed"),
+      asking_once(
+          "test_input_required_result_tampered_state", "Asks, and keeps a state", confirm,
+          [](const Json&) { return std::string("state-ok"); }, "not to be tampered with"),
       asking_once("test_input_required_result_multiple_inputs", "Asks for three things", several, hello, "asked"),
       fixture_tool("test_input_required_result_multi_round", "Asks twice", Json::object(), ask_twice),
       fixture_tool("test_input_required_result_capabilities", "Asks for what the client can do", Json::object(),

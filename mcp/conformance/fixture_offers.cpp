@@ -31,10 +31,10 @@ Prompt prompt(const char* name, const char* description, std::vector<PromptArgum
 }
 
 Prompt asking_prompt() {
-  Prompt out = prompt("test_input_required_result_prompt", "Asks for a context", {},
-                      [](const Json&) { return Json::array(); });
-  out.asks = {{"user_context",
-               elicitation("What context should the prompt use?", {{"context", {{"type", "string"}}}})}};
+  Prompt out =
+      prompt("test_input_required_result_prompt", "Asks for a context", {}, [](const Json&) { return Json::array(); });
+  out.asks = {
+      {"user_context", elicitation("What context should the prompt use?", {{"context", {{"type", "string"}}}})}};
   out.answered = [](const Json&, const Json& answers) {
     return Json::array({user_message("The context: " + to_line(member(answers.at("user_context"), "content")))});
   };
@@ -56,7 +56,9 @@ std::vector<Resource> fixture_resources() {
       resource("test://static-text", "Static text", "text/plain",
                text("This is the content of the static text resource.")),
       resource("test://static-binary", "Static image", "image/png",
-               [](const Variables&) -> Result<Contents> { return Contents{kTinyPng, "", true}; }),
+               [](const Variables&) -> Result<Contents> {
+                 return Contents{kTinyPng, "", true};
+               }),
       resource("test://watched-resource", "Watched text", "text/plain", text("This may be watched.")),
       resource("test://template/{id}/data", "Data by id", "application/json", by_id),
   };
@@ -64,9 +66,9 @@ std::vector<Resource> fixture_resources() {
 
 std::vector<Prompt> fixture_prompts() {
   const auto both = [](const Json& arguments) {
-    return Json::array({user_message(fmt::format("Prompt with arguments: arg1='{}', arg2='{}'",
-                                                 arguments.at("arg1").get<std::string>(),
-                                                 arguments.at("arg2").get<std::string>()))});
+    return Json::array(
+        {user_message(fmt::format("Prompt with arguments: arg1='{}', arg2='{}'",
+                                  arguments.at("arg1").get<std::string>(), arguments.at("arg2").get<std::string>()))});
   };
   const auto embedded = [](const Json& arguments) {
     return Json::array({message(embedded_item(arguments.at("resourceUri").get<std::string>(), "text/plain",

@@ -1,9 +1,9 @@
 // What a call asks of its client: something of its user (elicitation/create), of its model (sampling/createMessage), or
 // its roots (roots/list).
 //
-// Up to 2025-11-25 the server sends a request of its own, and the call waits for the response. Since 2026-07-28 the call
-// ends with a result "input_required", and the client calls again with the answers. Both need a client that has declared
-// that it can.
+// Up to 2025-11-25 the server sends a request of its own, and the call waits for the response. Since 2026-07-28 the
+// call ends with a result "input_required", and the client calls again with the answers. Both need a client that has
+// declared that it can.
 //
 // Requests are an object, by names that the tool gives them: {"who": {"method": "roots/list", "params": {}}}.
 #pragma once

@@ -90,7 +90,8 @@ TEST_CASE("a modern call says what it needs, and is complete when it is called a
   CHECK(first["inputRequests"]["user_name"]["method"] == "elicitation/create");
   CHECK_FALSE(first.contains("requestState"));
   const Json responses = {{"user_name", accepted({{"name", "Alice"}})}, {"extra", 7}};
-  const Json second = round(server, "test_input_required_result_elicitation", {{"inputResponses", responses}})["result"];
+  const Json second =
+      round(server, "test_input_required_result_elicitation", {{"inputResponses", responses}})["result"];
   CHECK(second["resultType"] == "complete");
   CHECK(text_of(second) == "Hello, Alice!");
   for (const Json& bad : {Json({{"user_name", 7}}), Json({{"other", Json::object()}}), Json(nullptr)}) {
