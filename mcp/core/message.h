@@ -19,6 +19,7 @@ enum class RpcCode : int {
   kInvalidParams = -32602,
   kInternal = -32603,
   kResourceNotFound = -32002,    ///< before 2026-07-28
+  kHeaderMismatch = -32020,      ///< since 2026-07-28, over HTTP
   kUnsupportedVersion = -32022,  ///< since 2026-07-28
 };
 

@@ -62,9 +62,20 @@ Answer run_guarded(const Tool& tool, const Json& arguments, CallContext& context
 
 Session::~Session() { shut_down(); }
 
+void Session::cancel_all() {
+  for (const std::shared_ptr<Call>& call : calls_.all()) {
+    call->cancel();
+    calls_.release(*call);
+  }
+}
+
+void Session::begin_shut_down() {
+  for (const std::shared_ptr<Call>& call : calls_.all()) call->shut_down();
+}
+
 void Session::shut_down() {
   do {
-    for (const std::shared_ptr<Call>& call : calls_.all()) call->shut_down();
+    begin_shut_down();
   } while (!calls_.wait_until_empty(std::chrono::milliseconds(50)));
 }
 
@@ -74,8 +85,9 @@ void Session::refuse_oversized(size_t bytes_max, const Send& send) {
                     fmt::format("expected a message of at most {} bytes, found a longer one", bytes_max), nullptr}));
 }
 
-void Session::receive(std::string_view text, const Send& send) {
-  const Message message = parse_message(text);
+void Session::receive(std::string_view text, const Send& send) { receive(parse_message(text), send); }
+
+void Session::receive(const Message& message, const Send& send) {
   switch (message.kind) {
     case Message::Kind::kRequest:
       return handle(message, send);

@@ -30,11 +30,17 @@ class Session {
 
   /// The text of one message, whatever it is. One thread at a time.
   void receive(std::string_view text, const Send& send);
+  /// The same, of a message that the transport has looked at.
+  void receive(const Message& message, const Send& send);
   /// For a message that is longer than the transport takes.
   static void refuse_oversized(size_t bytes_max, const Send& send);
 
   /// Whether no call is in flight by then.
   bool wait_until_idle(std::chrono::milliseconds patience) const { return calls_.wait_until_empty(patience); }
+  /// Ends every call without a reply: the client has gone. They may run on for a moment.
+  void cancel_all();
+  /// Asks every call to end, and does not wait; they may still reply.
+  void begin_shut_down();
   /// Asks every call to end, and waits until they have.
   void shut_down();
 

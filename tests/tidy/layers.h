@@ -31,7 +31,7 @@ inline constexpr Layer kLayers[] = {
     {"cli", "cli", "base abi ipc model instructions schedule explorer validator campaign vm eval search",
      "fmt spdlog json cli11"},
     {"mcp", "mcp", "base abi ipc model instructions schedule validator vm eval search",
-     "fmt spdlog json httplib valijson boost"},
+     "fmt spdlog json valijson boost"},
 };
 
 /// Files of one folder that are held to less than the folder is. They may include one another.
@@ -53,12 +53,12 @@ struct Library {
 };
 
 inline constexpr Library kLibraries[] = {
-    {"fmt", "fmt/"},           {"spdlog", "spdlog/"},    {"json", "nlohmann/"},
-    {"cli11", "CLI/"},         {"pcre2", "pcre2"},       {"openssl", "openssl/"},
-    {"doctest", "doctest/"},   {"cuda", "cuda"},         {"cuda", "cooperative_groups"},
-    {"cuda", "cublas"},        {"cuda", "nvrtc"},        {"cuda", "mma.h"},
-    {"git2", "git2"},          {"boost", "boost/"},      {"httplib", "httplib"},
-    {"valijson", "valijson/"}, {"utf8proc", "utf8proc"},
+    {"fmt", "fmt/"},          {"spdlog", "spdlog/"}, {"json", "nlohmann/"},
+    {"cli11", "CLI/"},        {"pcre2", "pcre2"},    {"openssl", "openssl/"},
+    {"doctest", "doctest/"},  {"cuda", "cuda"},      {"cuda", "cooperative_groups"},
+    {"cuda", "cublas"},       {"cuda", "nvrtc"},     {"cuda", "mma.h"},
+    {"git2", "git2"},         {"boost", "boost/"},   {"valijson", "valijson/"},
+    {"utf8proc", "utf8proc"},
 };
 
 /// engine/abi and device code are compiled by NVRTC, which has no standard library: only these.
