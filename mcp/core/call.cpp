@@ -9,8 +9,8 @@ constexpr double kProgressEverySeconds = 0.2;
 
 }  // namespace
 
-Call::Call(Json id, Json progress_token, Send send)
-    : id_(std::move(id)), progress_token_(std::move(progress_token)), send_(std::move(send)) {}
+Call::Call(Json id, Json progress_token, Send send, std::optional<LogLevel> log_from)
+    : id_(std::move(id)), progress_token_(std::move(progress_token)), log_from_(log_from), send_(std::move(send)) {}
 
 void Call::finish(const Json& reply, const std::function<void()>& ending) {
   const std::lock_guard lock(mutex_);
@@ -24,6 +24,11 @@ void Call::cancel() {
   ended_ = true;
   stop_ = Stop::kCancelled;
   stopped_.notify_all();
+}
+
+void Call::tell(const Json& message) {
+  const std::lock_guard lock(mutex_);
+  if (!ended_) send_(message);
 }
 
 void Call::shut_down() {
@@ -51,11 +56,21 @@ void Call::progress(const std::string& what) {
                      {{"progressToken", progress_token_}, {"progress", told_}, {"message", what}}));
 }
 
+void Call::log(LogLevel level, const std::string& text) {
+  if (!log_from_ || level < *log_from_) return;
+  tell(notification("notifications/message", {{"level", log_level_name(level)}, {"logger", "amk"}, {"data", text}}));
+}
+
 bool CallTable::add(const std::shared_ptr<Call>& call) {
   const std::lock_guard lock(mutex_);
   if (running_.size() >= kCallsMax || !in_flight_.emplace(to_line(call->id()), call).second) return false;
   running_.emplace(call.get(), call);
   return true;
+}
+
+bool CallTable::add_idle(const std::shared_ptr<Call>& call) {
+  const std::lock_guard lock(mutex_);
+  return in_flight_.emplace(to_line(call->id()), call).second;
 }
 
 void CallTable::release(const Call& call) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,9 @@ using Send = std::function<void(const Json& message)>;
 
 class Call final : public CallContext {
  public:
-  /// `progress_token`: a string or an integer; null where the client wants no progress.
-  Call(Json id, Json progress_token, Send send);
+  /// `progress_token`: a string or an integer; null where the client wants no progress. `log_from`: the mildest
+  /// messages that it wants; nullopt where it wants none.
+  Call(Json id, Json progress_token, Send send, std::optional<LogLevel> log_from = std::nullopt);
 
   [[nodiscard]] const Json& id() const { return id_; }
 
@@ -28,16 +30,20 @@ class Call final : public CallContext {
   void finish(const Json& reply, const std::function<void()>& ending);
   /// Ends the call without a reply.
   void cancel();
+  /// Sends a message about it; nothing where it has ended.
+  void tell(const Json& message);
   /// Asks it to end; it may still reply.
   void shut_down();
 
   [[nodiscard]] Stop stop() const override;
   void pause(std::chrono::milliseconds time) override;
   void progress(const std::string& what) override;
+  void log(LogLevel level, const std::string& text) override;
 
  private:
   const Json id_;
   const Json progress_token_;
+  const std::optional<LogLevel> log_from_;
   const Send send_;
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   mutable std::mutex mutex_;
@@ -55,6 +61,8 @@ class CallTable {
  public:
   /// False where the id is in flight already, or there are too many.
   bool add(const std::shared_ptr<Call>& call);
+  /// For what has an id that can be cancelled, but does not run: nobody waits for it.
+  bool add_idle(const std::shared_ptr<Call>& call);
   /// The call's id is no longer in flight.
   void release(const Call& call);
   /// The call runs no more. It has been released.
