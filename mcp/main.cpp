@@ -9,6 +9,8 @@
 #include "mcp/core/server.h"
 #include "mcp/http/serve_http.h"
 #include "mcp/options.h"
+#include "mcp/prompts/promptset.h"
+#include "mcp/resources/resourceset.h"
 #include "mcp/runs/queued.h"
 #include "mcp/stdio/channel.h"
 #include "mcp/stdio/serve_stdio.h"
@@ -36,7 +38,7 @@ Status serve(const Options& options) {
   if (!options.log_file.empty()) {
     AMK_ASSIGN_OR_RETURN(log, LogFile::open(options.log_file));
   }
-  const Server server(server_info(), std::move(tools));
+  const Server server(server_info(), std::move(tools), all_resources(store), all_prompts(store));
   if (!options.http) return serve_stdio(server, *log);
   HttpOptions http;
   http.host = options.host;

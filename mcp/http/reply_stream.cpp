@@ -50,12 +50,23 @@ std::string ReplyStream::priming_text(uint64_t last) const {
   return fmt::format("id: {}-{}\nretry: 1000\ndata: \n\n", style_.number, last);
 }
 
+int ReplyStream::status_of(int error_code) const {
+  if (!style_.modern) return 200;
+  switch (static_cast<RpcCode>(error_code)) {
+    case RpcCode::kMethodNotFound:
+      return 404;
+    case RpcCode::kMissingCapability:
+      return 400;
+    default:
+      return 200;
+  }
+}
+
 void ReplyStream::deliver(const Outgoing& message) {
   if (finished_) return;
   if (!message.is_reply || !kept_.empty()) open();
   if (message.is_reply && !opened_) {
-    const bool unknown = message.error_code == static_cast<int>(RpcCode::kMethodNotFound);
-    if (exchange_) exchange_->respond({style_.modern && unknown ? 404 : 200, "application/json", message.text, {}});
+    if (exchange_) exchange_->respond({status_of(message.error_code), "application/json", message.text, {}});
     return finish();
   }
   kept_.push_back({next_event_++, message.text});

@@ -39,7 +39,7 @@ class ReplyStream {
     uint64_t number = 0;          ///< in its session
     bool resumable = false;       ///< events have ids, and are kept
     bool primed = false;          ///< the first event has an id and no message, as since 2025-11-25
-    bool modern = false;          ///< an unknown method is 404
+    bool modern = false;          ///< some errors have a status of their own
     size_t* in_flight = nullptr;  ///< counts the streams that have not finished
   };
   static constexpr size_t kKeptBytesMax = 256U << 10U;
@@ -68,6 +68,8 @@ class ReplyStream {
   [[nodiscard]] size_t kept_bytes() const { return kept_bytes_; }
 
  private:
+  /// Of an answer that is no stream.
+  [[nodiscard]] int status_of(int error_code) const;
   struct Event {
     uint64_t number;
     std::string data;

@@ -19,6 +19,8 @@ namespace amk::mcp {
 [[nodiscard]] Tool amk_generate(RunStore& store);
 [[nodiscard]] Tool amk_bench(RunStore& store);
 [[nodiscard]] Tool amk_trace(RunStore& store);
+[[nodiscard]] Tool amk_loop(RunStore& store);
+[[nodiscard]] Tool amk_history(const RunStore& store);
 [[nodiscard]] Tool amk_run_status(RunStore& store);
 [[nodiscard]] Tool amk_run_cancel(RunStore& store);
 [[nodiscard]] Tool amk_runs(RunStore& store);
@@ -33,6 +35,7 @@ Story compile_story(const Json& verdict);
 Story generate_story(const Json& text);
 Story bench_story(const Json& report);
 Story trace_story(const Json& trace);
+Story loop_story(const Json& document);
 /// Of any verb's document about a program that the validator refused.
 Story refusal_story(const Json& verdict);
 
