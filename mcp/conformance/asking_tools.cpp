@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "mcp/conformance/fixtures.h"
+#include "mcp/core/asking.h"
 
 namespace amk::mcp {
 namespace {

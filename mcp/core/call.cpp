@@ -6,7 +6,7 @@ namespace amk::mcp {
 namespace {
 
 constexpr double kProgressEverySeconds = 0.2;
-constexpr std::chrono::minutes kAnswerPatience{5};     ///< a person may have to read
+constexpr std::chrono::minutes kAnswerPatience{5};    ///< a person may have to read
 constexpr std::chrono::milliseconds kEveryLook{100};  ///< whether the call is to end
 
 }  // namespace

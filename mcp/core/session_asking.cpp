@@ -30,8 +30,7 @@ std::variant<Caller, RpcError> Session::caller_of(const Request& request) {
   }
   const Json& sealed = request.param("requestState");
   if (sealed.is_null()) return out;
-  const std::string purpose =
-      purpose_of(request.message.method.c_str(), request.param("name").get<std::string>());
+  const std::string purpose = purpose_of(request.message.method.c_str(), request.param("name").get<std::string>());
   Result<std::string> state = server_.seal().open(purpose, sealed.is_string() ? sealed.get<std::string>() : "");
   if (!state) return error_of(RpcCode::kInvalidParams, state.error().text());
   out.state = std::move(*state);
@@ -48,9 +47,9 @@ Answer Session::called(const Tool& tool, const Json& arguments, Era era, Call& c
     return asking_result(result.requests, sealed, call.client_capabilities());
   }
   const Json missing = missing_capabilities(result.requests, call.client_capabilities());
-  result.error = missing.empty() ? "expected the client to answer what it was asked, found no answer"
-                                 : fmt::format("expected a client that has declared {}, found one that has not",
-                                               to_line(missing));
+  result.error = missing.empty()
+                     ? "expected the client to answer what it was asked, found no answer"
+                     : fmt::format("expected a client that has declared {}, found one that has not", to_line(missing));
   return call_result(tool, result);
 }
 

@@ -63,7 +63,8 @@ Answer call_result(const Tool& tool, const ToolResult& result) {
 
 Answer asking_result(const Json& requests, const std::string& sealed, const Json& capabilities) {
   if (Json missing = missing_capabilities(requests, capabilities); !missing.empty()) {
-    const std::string why = fmt::format("expected a client that has declared {}, found one that has not", to_line(missing));
+    const std::string why =
+        fmt::format("expected a client that has declared {}, found one that has not", to_line(missing));
     return RpcError{RpcCode::kMissingCapability, why, {{"requiredCapabilities", std::move(missing)}}};
   }
   Json out = {{"resultType", "input_required"}, {"inputRequests", requests}};
@@ -71,8 +72,7 @@ Answer asking_result(const Json& requests, const std::string& sealed, const Json
   return out;
 }
 
-std::optional<RpcError> run_guarded(const Tool& tool, const Json& arguments, CallContext& context,
-                                    ToolResult& result) {
+std::optional<RpcError> run_guarded(const Tool& tool, const Json& arguments, CallContext& context, ToolResult& result) {
   try {
     result = tool.call(arguments, context);
     return std::nullopt;

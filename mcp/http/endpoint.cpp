@@ -222,20 +222,10 @@ void Endpoint::begin_session(const Message& message, const ExchangePtr& exchange
     if (!sessions_.add(session)) {
       return exchange->respond(wording(503, "expected fewer sessions at a time: end one by DELETE, or wait"));
     }
-    session->core().set_push(push_to(session));
+    session->core().set_push(send_to(session->listening()));
     response.headers.push_back({kSessionHeader, session->id()});
   }
   exchange->respond(response);
-}
-
-Send Endpoint::push_to(const std::shared_ptr<LegacySession>& session) {
-  return [this, weak = std::weak_ptr(session)](const Json& message) {
-    Outgoing out = outgoing(message);
-    log_.write("out", out.text);
-    http_.post([weak, sent = std::move(out)] {
-      if (const std::shared_ptr<LegacySession> still = weak.lock()) still->push(sent);
-    });
-  };
 }
 
 std::shared_ptr<LegacySession> Endpoint::session_of(const HttpRequest& request, const ExchangePtr& exchange) {

@@ -59,8 +59,6 @@ class Endpoint : public HttpHandler {
   /// The session that the request names; null, with the answer given, where there is none.
   std::shared_ptr<LegacySession> session_of(const HttpRequest& request, const ExchangePtr& exchange);
   [[nodiscard]] Send send_to(const std::shared_ptr<ReplyStream>& stream);
-  /// For what belongs to no request of the session.
-  [[nodiscard]] Send push_to(const std::shared_ptr<LegacySession>& session);
   /// After the core has taken the request: what is not answered yet becomes a stream, now or in a moment.
   void await_reply(const Message& message, const std::shared_ptr<ReplyStream>& stream);
   void finish_the_silent();

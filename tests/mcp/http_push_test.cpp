@@ -19,8 +19,12 @@ TEST_CASE("a legacy session that listens is told of a run's changes, until it un
   HttpConnection listening(server.port());
   listening.send(http_request("GET", "", session));
   CHECK(listening.read_reply().status == 200);
-  const Json arguments = {{"source", "synthetic:smollm2-135m"}, {"prompt_ids", {1}}, {"max_tokens", 2000},
-                          {"ignore_eos", true}, {"device", "cpu"}, {"wait_s", 0}};
+  const Json arguments = {{"source", "synthetic:smollm2-135m"},
+                          {"prompt_ids", {1}},
+                          {"max_tokens", 2000},
+                          {"ignore_eos", true},
+                          {"device", "cpu"},
+                          {"wait_s", 0}};
   const Json begun = ask(request(1, "tools/call", {{"name", "amk_generate"}, {"arguments", arguments}}));
   const std::string id = begun["result"]["structuredContent"]["run_id"];
   const std::string uri = "amk://runs/" + id + "/status";
