@@ -26,17 +26,20 @@ struct Progress::State {
   std::mutex mutex;
   std::condition_variable wake;
   std::string what;
+  std::string detail;
   uint32_t done = 0;
   uint32_t of = 0;
   bool stopping = false;
   bool shown = false;
   bool lines = false;  ///< for a program
   Clock::time_point start = Clock::now();
+  Clock::time_point step_start = start;
   std::thread thread;
 
   void draw() {
     if (lines) {
-      const Json step = {{"step", what}, {"done", done}, {"of", of}};
+      const std::chrono::duration<double> seconds = Clock::now() - step_start;
+      const Json step = {{"step", what}, {"done", done}, {"of", of}, {"seconds", seconds.count()}, {"detail", detail}};
       fmt::print(stderr, "{}\n", Json{{"progress", step}}.dump(-1, ' ', false, Json::error_handler_t::replace));
       return;
     }
@@ -71,10 +74,12 @@ Progress::Progress(const Output& output) {
 
 Progress::~Progress() { stop(); }
 
-void Progress::step(std::string_view what, uint32_t done, uint32_t of) {
+void Progress::step(std::string_view what, uint32_t done, uint32_t of, std::string_view detail) {
   if (!state_) return;
   const std::lock_guard lock(state_->mutex);
+  if (state_->what != what) state_->step_start = Clock::now();
   state_->what = what;
+  state_->detail = detail;
   state_->done = done;
   state_->of = of;
 }

@@ -2,7 +2,8 @@
 //
 // With --progress-lines instead, whether or not stderr is a terminal, lines that a program reads, at most five a
 // second:
-//   {"progress":{"step":"comparing with the oracle","done":3,"of":16}}     "of" 0: nobody knows
+//   {"progress":{"step":"comparing with the oracle","done":3,"of":16,"seconds":1.5,"detail":""}}
+// "of" 0: nobody knows; "seconds": since the step began.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,8 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
 
   /// What is being done, how much of how much of it; `of` = 0 when nobody knows. Thread-safe.
-  void step(std::string_view what, uint32_t done = 0, uint32_t of = 0);
+  /// `detail` is more about it, for a program.
+  void step(std::string_view what, uint32_t done = 0, uint32_t of = 0, std::string_view detail = "");
   /// Clears the line and shows nothing more: before anything else is written to the terminal.
   void stop();
 

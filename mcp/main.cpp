@@ -4,9 +4,13 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <utility>
 
 #include "mcp/core/server.h"
+#include "mcp/http/serve_http.h"
 #include "mcp/options.h"
+#include "mcp/prompts/promptset.h"
+#include "mcp/resources/resourceset.h"
 #include "mcp/runs/queued.h"
 #include "mcp/stdio/channel.h"
 #include "mcp/stdio/serve_stdio.h"
@@ -27,13 +31,21 @@ Status serve(const Options& options) {
   const std::filesystem::path workspace =
       std::filesystem::absolute(options.workspace.empty() ? default_workspace() : options.workspace, problem);
   RunStore store(workspace);
-  AMK_ASSIGN_OR_RETURN(std::vector<Tool> tools, chosen_tools(all_tools(store), options.read_only, options.tools));
+  std::vector<Tool> tools = all_tools(store);
+  AMK_ASSIGN_OR_RETURN(tools, without_tools(std::move(tools), options.excluded_tools));
+  AMK_ASSIGN_OR_RETURN(tools, chosen_tools(std::move(tools), options.read_only, options.tools));
   auto log = std::make_unique<LogFile>();
   if (!options.log_file.empty()) {
     AMK_ASSIGN_OR_RETURN(log, LogFile::open(options.log_file));
   }
-  const Server server(server_info(), std::move(tools));
-  return serve_stdio(server, *log);
+  const Server server(server_info(), std::move(tools), all_resources(store), all_prompts(store));
+  if (!options.http) return serve_stdio(server, *log);
+  HttpOptions http;
+  http.host = options.host;
+  http.port = options.port;
+  http.token_file = options.token_file;
+  http.allowed_origins = options.allowed_origins;
+  return serve_http(server, http, *log);
 }
 
 int report(const Error& error) {

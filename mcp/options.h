@@ -1,6 +1,7 @@
 // The command line of amk-mcp.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -12,12 +13,19 @@ struct Options {
   bool help = false;
   bool version = false;
   bool read_only = false;
-  std::vector<std::string> tools;  ///< empty: all
-  std::string workspace;           ///< empty: where default_workspace() says
-  std::string log_file;            ///< empty: none
+  bool stdio = false;  ///< asked for by name; it is the default
+  bool http = false;
+  std::string host = "127.0.0.1";
+  uint16_t port = 8330;    ///< 0: any that is free
+  std::string token_file;  ///< empty: none
+  std::vector<std::string> allowed_origins;
+  std::vector<std::string> tools;           ///< empty: all
+  std::vector<std::string> excluded_tools;  ///< of those
+  std::string workspace;                    ///< empty: where default_workspace() says
+  std::string log_file;                     ///< empty: none
 };
 
-/// kUsage for what is no option, with the nearest name.
+/// kUsage for what is no option, with the nearest name, and for options that do not go together.
 Result<Options> parse_options(const std::vector<std::string>& arguments);
 
 [[nodiscard]] std::string help_text();

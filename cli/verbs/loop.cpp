@@ -12,6 +12,7 @@
 #include "abi/dtype.h"
 #include "cli/job.h"
 #include "cli/progress.h"
+#include "cli/trial_progress.h"
 #include "cli/verbs/verbs.h"
 #include "eval/gpu_machine.h"
 #include "schedule/schedule_config_json.h"
@@ -231,7 +232,11 @@ Result<Exit> run(Session& session, Output& output) {
       search::propose_tuned_first(std::move(tuned), proposer_of(options, gate));
   progress.stop();
   const StopOnInterrupt guard;
-  const auto tell = [&output](const Trial& trial) { static_cast<void>(output.stream(trial_line(trial))); };
+  TrialProgress trials(output, rules_of(options));
+  const auto tell = [&](const Trial& trial) {
+    static_cast<void>(output.stream(trial_line(trial)));
+    trials.tell(campaign);
+  };
   AMK_ASSIGN_OR_RETURN(const search::LoopEnd end, search::run_loop({session.workspace, session.history, campaign, gate,
                                                                     *proposer, rules_of(options), &interrupted, tell}));
   if (output.json()) output.document(document(campaign, end, session.notes));

@@ -6,9 +6,11 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "mcp/core/asking.h"
 #include "mcp/core/message.h"
 #include "mcp/core/tool.h"
 
@@ -19,8 +21,9 @@ using Send = std::function<void(const Json& message)>;
 
 class Call final : public CallContext {
  public:
-  /// `progress_token`: a string or an integer; null where the client wants no progress.
-  Call(Json id, Json progress_token, Send send);
+  /// `progress_token`: a string or an integer; null where the client wants no progress. `log_from`: the mildest
+  /// messages that it wants; nullopt where it wants none.
+  Call(Json id, Json progress_token, Send send, std::optional<LogLevel> log_from = std::nullopt, Caller caller = {});
 
   [[nodiscard]] const Json& id() const { return id_; }
 
@@ -28,23 +31,35 @@ class Call final : public CallContext {
   void finish(const Json& reply, const std::function<void()>& ending);
   /// Ends the call without a reply.
   void cancel();
+  /// Sends a message about it; nothing where it has ended.
+  void tell(const Json& message);
   /// Asks it to end; it may still reply.
   void shut_down();
 
   [[nodiscard]] Stop stop() const override;
   void pause(std::chrono::milliseconds time) override;
   void progress(const std::string& what) override;
+  void progress_of(double done, double total) override;
+  void log(LogLevel level, const std::string& text) override;
+  [[nodiscard]] const Json& client_capabilities() const override { return caller_.capabilities; }
+  std::optional<Json> ask(const Json& requests) override;
+  [[nodiscard]] const std::string& kept_state() const override { return caller_.state; }
 
  private:
+  std::optional<Json> ask_now(const Json& request);
+
   const Json id_;
   const Json progress_token_;
+  const std::optional<LogLevel> log_from_;
+  const Caller caller_;
   const Send send_;
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   mutable std::mutex mutex_;
   std::condition_variable stopped_;
   bool ended_ = false;
   Stop stop_ = Stop::kNo;
-  double told_ = 0;  ///< the last progress, seconds since the start
+  double told_ = 0;      ///< the last progress, seconds since the start
+  double counted_ = -1;  ///< the last step
 };
 
 /// The calls of one client: which ids are in flight, and how many calls still run. Thread-safe.
@@ -55,6 +70,8 @@ class CallTable {
  public:
   /// False where the id is in flight already, or there are too many.
   bool add(const std::shared_ptr<Call>& call);
+  /// For what has an id that can be cancelled, but does not run: nobody waits for it.
+  bool add_idle(const std::shared_ptr<Call>& call);
   /// The call's id is no longer in flight.
   void release(const Call& call);
   /// The call runs no more. It has been released.

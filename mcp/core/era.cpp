@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include "base/text.h"
+#include "mcp/core/log_level.h"
+
 namespace amk::mcp {
 
 bool looks_modern(const Message& message) {
@@ -32,6 +35,14 @@ std::optional<RpcError> modern_problem(const Message& message) {
                     fmt::format("expected params._meta[\"{}\"], an object (it may be empty), found {}",
                                 kCapabilitiesKey, capabilities.is_null() ? "none" : capabilities.type_name()),
                     nullptr};
+  }
+  if (const Json& level = member(meta, kLogLevelKey); !level.is_null()) {
+    if (!level.is_string() || !log_level_of(level.get_ref<const std::string&>())) {
+      return RpcError{RpcCode::kInvalidParams,
+                      fmt::format("expected params._meta[\"{}\"] to be one of {}, found {}", kLogLevelKey,
+                                  join(kLogLevelNames), to_line(level)),
+                      nullptr};
+    }
   }
   return std::nullopt;
 }

@@ -23,6 +23,8 @@ inline constexpr std::array<std::string_view, 3> kVersions = {kModernVersion, kL
 inline constexpr const char* kVersionKey = "io.modelcontextprotocol/protocolVersion";
 inline constexpr const char* kCapabilitiesKey = "io.modelcontextprotocol/clientCapabilities";
 inline constexpr const char* kServerInfoKey = "io.modelcontextprotocol/serverInfo";
+inline constexpr const char* kLogLevelKey = "io.modelcontextprotocol/logLevel";
+inline constexpr const char* kSubscriptionKey = "io.modelcontextprotocol/subscriptionId";
 
 /// Whether the request's _meta has anything that only modern requests have.
 [[nodiscard]] bool looks_modern(const Message& message);

@@ -26,9 +26,38 @@ size_t depth_of(std::string_view text) {
   return deepest;
 }
 
+constexpr int kRawDepth = 2;  ///< a message's result, and what is in that
+
+std::string dumped(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+bool holds_raw(const Json& json, int depth) {
+  if (json.is_binary()) return true;
+  if (!json.is_object() || depth == 0) return false;
+  for (const auto& [key, value] : json.items()) {
+    if (holds_raw(value, depth - 1)) return true;
+  }
+  return false;
+}
+
+std::string with_raw(const Json& json, int depth) {
+  if (json.is_binary()) return {json.get_binary().begin(), json.get_binary().end()};
+  if (!json.is_object() || depth == 0) return dumped(json);
+  std::string out = "{";
+  for (const auto& [key, value] : json.items()) {
+    if (out.size() > 1) out += ',';
+    out += dumped(key) + ':' + with_raw(value, depth - 1);
+  }
+  return out + '}';
+}
+
 }  // namespace
 
-std::string to_line(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string to_line(const Json& json) {
+  if (holds_raw(json, kRawDepth)) return with_raw(json, kRawDepth);
+  return dumped(json);
+}
+
+Json raw_json(const std::string& text) { return Json::binary({text.begin(), text.end()}); }
 
 Result<Json> parse_json(std::string_view text) {
   if (const size_t depth = depth_of(text); depth > kJsonDepthMax) {

@@ -17,6 +17,10 @@ inline constexpr size_t kJsonDepthMax = 100;
 /// One line without its end: no line breaks, valid UTF-8 (what is not becomes U+FFFD), null for NaN and infinity.
 [[nodiscard]] std::string to_line(const Json& json);
 
+/// Text that to_line() wrote before, as a value that it copies instead of writing it again. It may be the message's
+/// result, or a member of that. Only to_line() reads it: to anything else it is a value of binary type.
+[[nodiscard]] Json raw_json(const std::string& text);
+
 /// kBadInput where `text` is no JSON or holds invalid UTF-8; kUnsupported beyond kJsonDepthMax.
 Result<Json> parse_json(std::string_view text);
 

@@ -74,6 +74,8 @@ Message parse_message(std::string_view text) {
   if (json.contains("result") || json.contains("error")) {
     Message out;
     out.kind = Message::Kind::kResponse;
+    out.id = json.value("id", Json());
+    out.result = json.value("result", Json());
     return out;
   }
   return bad(RpcCode::kInvalidRequest, "expected a \"method\", found none", json.value("id", Json()));

@@ -19,6 +19,8 @@ enum class RpcCode : int {
   kInvalidParams = -32602,
   kInternal = -32603,
   kResourceNotFound = -32002,    ///< before 2026-07-28
+  kHeaderMismatch = -32020,      ///< since 2026-07-28, over HTTP
+  kMissingCapability = -32021,   ///< since 2026-07-28: the client has not declared what the request needs
   kUnsupportedVersion = -32022,  ///< since 2026-07-28
 };
 
@@ -36,13 +38,14 @@ struct Message {
   enum class Kind {
     kRequest,
     kNotification,
-    kResponse,  ///< to a request; this server makes none
+    kResponse,  ///< to a request of the server's
     kBad,       ///< `error` says why, `id` is its own where that could be read
   };
   Kind kind = Kind::kBad;
-  Json id;             ///< a string or an integer; null for notifications
+  Json id;             ///< a string or an integer; null for notifications; of a response, whatever it has
   std::string method;  ///< of requests and notifications
   Json params = Json::object();
+  Json result;  ///< of a response; null where it is an error
   RpcError error;
 };
 

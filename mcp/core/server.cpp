@@ -10,17 +10,30 @@
 
 namespace amk::mcp {
 
-Server::Server(ServerInfo info, std::vector<Tool> tools) : info_(std::move(info)), tools_(std::move(tools)) {
+Server::Server(ServerInfo info, std::vector<Tool> tools, std::vector<Resource> resources, std::vector<Prompt> prompts)
+    : info_(std::move(info)),
+      tools_(std::move(tools)),
+      resources_(std::move(resources)),
+      prompts_(std::move(prompts)),
+      watcher_(std::make_unique<Watcher>()) {
+  Json definitions = Json::array();
   for (const Tool& tool : tools_) {
     AMK_ASSERT(unknown_keyword(tool.input_schema).empty(), tool.name + ": input schema");
-    AMK_ASSERT(unknown_keyword(tool.output_schema).empty(), tool.name + ": output schema");
-    definitions_.push_back(definition_of(tool));
+    AMK_ASSERT(tool.output_schema.is_null() || unknown_keyword(tool.output_schema).empty(),
+               tool.name + ": output schema");
+    definitions.push_back(definition_of(tool));
   }
+  definitions_ = raw_json(to_line(definitions));
 }
 
 const Tool* Server::find(const std::string& name) const {
   const auto found = std::ranges::find(tools_, name, &Tool::name);
   return found == tools_.end() ? nullptr : &*found;
+}
+
+const Prompt* Server::find_prompt(const std::string& name) const {
+  const auto found = std::ranges::find(prompts_, name, &Prompt::name);
+  return found == prompts_.end() ? nullptr : &*found;
 }
 
 std::string Server::suggestion(const std::string& name) const {

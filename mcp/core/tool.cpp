@@ -1,5 +1,7 @@
 #include "mcp/core/tool.h"
 
+#include <utility>
+
 namespace amk::mcp {
 
 ToolResult failure(const Error& error) {
@@ -9,18 +11,31 @@ ToolResult failure(const Error& error) {
   return out;
 }
 
+ToolResult input_required(Json requests, std::string state) {
+  ToolResult out;
+  out.requests = std::move(requests);
+  out.state = std::move(state);
+  return out;
+}
+
+Json resource_link(const std::string& uri, const std::string& name, const std::string& description,
+                   const std::string& mime_type) {
+  return {
+      {"type", "resource_link"}, {"uri", uri}, {"name", name}, {"description", description}, {"mimeType", mime_type}};
+}
+
 Json definition_of(const Tool& tool) {
-  return {{"name", tool.name},
-          {"title", tool.title},
-          {"description", tool.description},
-          {"inputSchema", tool.input_schema},
-          {"outputSchema", tool.output_schema},
-          {"annotations",
-           {{"title", tool.title},
-            {"readOnlyHint", tool.annotations.read_only},
-            {"destructiveHint", tool.annotations.destructive},
-            {"idempotentHint", tool.annotations.idempotent},
-            {"openWorldHint", tool.annotations.open_world}}}};
+  Json out = {{"name", tool.name},
+              {"title", tool.title},
+              {"description", tool.description},
+              {"inputSchema", tool.input_schema}};
+  if (!tool.output_schema.is_null()) out["outputSchema"] = tool.output_schema;
+  out["annotations"] = {{"title", tool.title},
+                        {"readOnlyHint", tool.annotations.read_only},
+                        {"destructiveHint", tool.annotations.destructive},
+                        {"idempotentHint", tool.annotations.idempotent},
+                        {"openWorldHint", tool.annotations.open_world}};
+  return out;
 }
 
 }  // namespace amk::mcp

@@ -15,6 +15,7 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <optional>
 #include <random>
 #include <system_error>
@@ -34,6 +35,7 @@ constexpr uint64_t kResultBytesMax = 64ULL << 20;
 constexpr size_t kLogTailBytes = 16384;
 constexpr size_t kErrorWordsBytes = 2000;
 constexpr size_t kIdBytesMax = 64;
+constexpr std::string_view kProgressStart = "{\"progress\":";
 constexpr double kStartSeconds = 5;  ///< between a run's folder and its process
 
 double unix_now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
@@ -154,7 +156,7 @@ std::string words_of(const std::string& log) {
   while (begin < log.size()) {
     const size_t end = std::min(log.find('\n', begin), log.size() - 1);
     const std::string line = log.substr(begin, end - begin + 1);
-    if (!line.starts_with("{\"progress\":")) out += line;
+    if (!line.starts_with(kProgressStart)) out += line;
     begin = end + 1;
   }
   return out.size() <= kErrorWordsBytes ? out : out.substr(out.size() - kErrorWordsBytes);
@@ -246,8 +248,8 @@ Result<Run> RunStore::look(const std::string& id) {
   Run out;
   out.id = id;
   out.folder = folder_of(id);
-  const Json request = is_id(id) ? read_json(out.folder / "request.json") : Json(nullptr);
-  if (!request.is_object()) {
+  const Json request = request_of(id);
+  if (request.is_null()) {
     return Error{ErrorCode::kUsage, fmt::format("expected the id of a run of this workspace, found '{}'", id), "run_id",
                  "amk_runs lists them"};
   }
@@ -285,17 +287,59 @@ Result<Run> RunStore::cancel(const std::string& id) {
 }
 
 std::vector<Run> RunStore::list(size_t count) {
-  std::vector<std::string> ids;
-  std::error_code problem;
-  for (const fs::directory_entry& entry : fs::directory_iterator(workspace_ / "runs", problem)) {
-    if (is_id(entry.path().filename().string())) ids.push_back(entry.path().filename().string());
-  }
-  std::ranges::sort(ids, std::greater<>());
   std::vector<Run> out;
-  for (const std::string& id : ids) {
+  for (const std::string& id : ids(std::numeric_limits<size_t>::max())) {
     if (out.size() >= count) break;
     if (Result<Run> run = look(id)) out.push_back(std::move(*run));
   }
+  return out;
+}
+
+std::vector<std::string> RunStore::ids(size_t count) const {
+  std::vector<std::string> out;
+  std::error_code problem;
+  for (const fs::directory_entry& entry : fs::directory_iterator(workspace_ / "runs", problem)) {
+    std::string name = entry.path().filename().string();
+    if (is_id(name)) out.push_back(std::move(name));
+  }
+  std::ranges::sort(out, std::greater<>());
+  if (out.size() > count) out.resize(count);
+  return out;
+}
+
+Json RunStore::request_of(const std::string& id) const {
+  Json request = is_id(id) ? read_json(folder_of(id) / "request.json") : Json(nullptr);
+  return request.is_object() ? request : Json(nullptr);
+}
+
+std::string RunStore::stamp(const std::string& id) {
+  if (request_of(id).is_null()) return "none";
+  reap();
+  const fs::path folder = folder_of(id);
+  std::error_code ignored;
+  if (living_process(folder)) {
+    const bool running = fs::exists(folder / "running", ignored);
+    return (running ? "running: " : "queued: ") + last_progress(tail_of(folder / "stderr.log"));
+  }
+  const bool cancelled = fs::exists(folder / "cancelled", ignored);
+  const auto bytes = fs::file_size(folder / "result.json", ignored);
+  return fmt::format("ended: {} {}", cancelled, ignored ? 0 : bytes);
+}
+
+std::vector<std::string> RunStore::notes(const std::string& id, uint64_t& from) const {
+  std::ifstream file(folder_of(id) / "stderr.log", std::ios::binary);
+  file.seekg(static_cast<std::streamoff>(from));
+  std::string text(kLogTailBytes, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(std::max<std::streamsize>(0, file.gcount())));
+  std::vector<std::string> out;
+  size_t begin = 0;
+  for (size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', begin)) {
+    if (end > begin && !text.substr(begin).starts_with(kProgressStart)) out.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  if (begin == 0 && text.size() == kLogTailBytes) begin = text.size();  // a line without an end is no note
+  from += begin;
   return out;
 }
 

@@ -66,6 +66,15 @@ class RunStore {
   Result<Run> cancel(const std::string& id);
   /// The newest first.
   std::vector<Run> list(size_t count);
+  /// Of what may be runs, the newest first. Only names are read.
+  [[nodiscard]] std::vector<std::string> ids(size_t count) const;
+
+  /// What was asked for: {"tool", "arguments", "started", "started_unix"}, which never changes; null for no run.
+  [[nodiscard]] Json request_of(const std::string& id) const;
+  /// A text that is another one whenever look() would say something else, but for the time that has passed. Cheaper.
+  std::string stamp(const std::string& id);
+  /// Whole lines of its log beyond byte `from` that are no progress, at most some; `from` moves behind them.
+  [[nodiscard]] std::vector<std::string> notes(const std::string& id, uint64_t& from) const;
 
  private:
   void reap();

@@ -41,6 +41,7 @@ Status serve_stdio(const Server& server, LogFile& log) {
   };
   CallThreads threads;
   Session session(server, threads);
+  session.set_push(send);
   const auto on_line = [&](std::string_view line) {
     log.write("in", line);
     session.receive(line, send);

@@ -75,6 +75,30 @@ Result<std::string> read_document(ipc::ChildProcess& child, milliseconds deadlin
   return out;
 }
 
+double number_in(const Json& object, const char* key) {
+  const Json& value = member(object, key);
+  return value.is_number() ? value.get<double>() : 0;
+}
+
+std::string text_at(const Json& object, const char* key) {
+  const Json& value = member(object, key);
+  return value.is_string() ? value.get<std::string>() : std::string();
+}
+
+/// "step 3/16, 2.0 a second, 6 s left"; or what amk says of rate and time itself.
+std::string progress_words(const Json& progress) {
+  const double done = number_in(progress, "done");
+  const double of = number_in(progress, "of");
+  const double seconds = number_in(progress, "seconds");
+  std::string out = text_at(progress, "step");
+  if (of > 0) out += fmt::format(" {:.0f}/{:.0f}", done, of);
+  if (of == 0 && done > 0) out += fmt::format(" {:.0f}", done);
+  if (const std::string detail = text_at(progress, "detail"); !detail.empty()) return out + ": " + detail;
+  if (done > 0 && of > done && seconds >= 1)
+    out += fmt::format(", {:.1f} a second, {:.0f} s left", done / seconds, (of - done) * seconds / done);
+  return out;
+}
+
 }  // namespace
 
 Result<std::string> amk_program() {
@@ -145,12 +169,7 @@ std::string last_progress(std::string_view stderr_text) {
     const Result<Json> line = end == std::string_view::npos ? Error{} : parse_json(stderr_text.substr(at, end - at));
     stderr_text = stderr_text.substr(0, at);
     if (!line) continue;  // still being written
-    const Json& progress = member(*line, "progress");
-    const Json& of = member(progress, "of");
-    const std::string share =
-        of.is_number() && of != 0 ? fmt::format(" {}/{}", to_line(member(progress, "done")), to_line(of)) : "";
-    const Json& step = member(progress, "step");
-    return (step.is_string() ? step.get<std::string>() : std::string()) + share;
+    return progress_words(member(*line, "progress"));
   }
 }
 

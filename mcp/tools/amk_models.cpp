@@ -1,10 +1,10 @@
 // amk_models: the models that can be named, and what they are.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <filesystem>
 
 #include "abi/tables.h"
+#include "mcp/tools/completions.h"
 #include "mcp/tools/schemas.h"
 #include "mcp/tools/toolset.h"
 #include "model/checkpoint.h"
@@ -15,8 +15,6 @@ namespace amk::mcp {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr size_t kFoldersMax = 200;
 
 Json facts(const std::string& name, const char* kind, const model::ModelConfig& config) {
   return {{"model", name},
@@ -45,18 +43,6 @@ Json folder_facts(const fs::path& folder) {
   return config ? facts(folder.string(), "checkpoint", *config) : unusable(folder.string(), config.error());
 }
 
-/// The checkpoints in a folder: itself, or those right below it.
-std::vector<fs::path> checkpoints_in(const fs::path& folder) {
-  std::error_code problem;
-  if (fs::exists(folder / "config.json", problem)) return {folder};
-  std::vector<fs::path> out;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, problem)) {
-    if (out.size() < kFoldersMax && fs::exists(entry.path() / "config.json", problem)) out.push_back(entry.path());
-  }
-  std::ranges::sort(out);
-  return out;
-}
-
 ToolResult run(const Json& arguments) {
   const std::string folder = arguments.value("folder", "models");
   std::error_code problem;
@@ -70,7 +56,7 @@ ToolResult run(const Json& arguments) {
     models.push_back(facts(std::string(name), "built-in", *model::builtin_config(name)));
   }
   const size_t built_in = models.size();
-  for (const fs::path& path : checkpoints_in(folder)) models.push_back(folder_facts(path));
+  for (const fs::path& path : checkpoint_folders(folder)) models.push_back(folder_facts(path));
   out.structured = {
       {"summary", fmt::format("{} built-in models with made-up weights, {} checkpoints in {}.", built_in,
                               models.size() - built_in, folder)},

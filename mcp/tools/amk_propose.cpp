@@ -1,15 +1,26 @@
 // amk_propose: the knobs of a schedule, and what turning each is predicted to do.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+
+#include "mcp/runs/file_stamp.h"
+#include "mcp/runs/trace_index.h"
 #include "mcp/tools/amk_command.h"
+#include "mcp/tools/answer_cache.h"
 #include "mcp/tools/schemas.h"
 #include "mcp/tools/toolset.h"
 
 namespace amk::mcp {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr std::chrono::seconds kDeadline{30};
-constexpr size_t kRunsLookedAt = 50;
+constexpr std::chrono::hours kAnyAge{24 * 365};
+constexpr std::chrono::seconds kMachineAge{60};  ///< which GPU this machine has is in no file
 
 Story story(const Json& document) {
   if (document.contains("findings")) return refusal_story(document);
@@ -27,34 +38,46 @@ Story story(const Json& document) {
           "Try it with amk_eval, the knob set in \"schedule\" (a knob's path is its place in that object)."};
 }
 
-/// Where the time of that model went when it was traced last; null where it has not been of late.
-Json last_trace(RunStore& store, const Json& model) {
-  for (const Run& run : store.list(kRunsLookedAt)) {
-    const Json& trace = member(run.result, "trace");
-    if (run.tool != "amk_trace" || !trace.is_object() || member(run.arguments, "model") != model) continue;
-    return {{"run_id", run.id},
-            {"schedule_id", member(run.result, "schedule_id")},
-            {"position", member(run.result, "position")},
-            {"span_us", member(trace, "span_us")},
-            {"bottleneck", member(trace, "bottleneck")},
-            {"largest_loss", member(trace, "largest_loss")}};
-  }
-  return nullptr;
+/// Sizes and times of a checkpoint's files; nothing for a built-in model.
+std::string files_of(const std::string& model) {
+  std::error_code problem;
+  if (!fs::is_directory(model, problem)) return "";
+  std::vector<std::string> out;
+  for (const fs::directory_entry& entry : fs::directory_iterator(model, problem)) out.push_back(stamp_of(entry.path()));
+  std::ranges::sort(out);
+  return fmt::format("{}", fmt::join(out, "\n"));
 }
 
-ToolResult run(RunStore& store, const Json& arguments, CallContext& context) {
-  const Result<std::vector<std::string>> command = amk_command("propose", arguments, "model");
-  if (!command) return failure(command.error());
-  Result<Json> document = run_amk(*command, kDeadline, context);
+struct State {
+  explicit State(RunStore& store) : traces(store) {}
+  TraceIndex traces;
+  AnswerCache answers;
+};
+
+ToolResult computed(const std::vector<std::string>& command, const Json& last_trace, CallContext& context) {
+  Result<Json> document = run_amk(command, kDeadline, context);
   if (!document) return failure(document.error());
   const Story told = story(*document);
-  ToolResult out;
-  out.structured = {{"summary", told.summary}, {"next", told.next}};
+  Json structured = {{"summary", told.summary}, {"next", told.next}};
   for (const char* key : {"model", "gpu", "context", "incumbent", "knobs", "proposals", "findings", "notes"}) {
-    if (document->contains(key)) out.structured[key] = (*document)[key];
+    if (document->contains(key)) structured[key] = (*document)[key];
   }
-  out.structured["last_trace"] = last_trace(store, arguments["model"]);
+  structured["last_trace"] = last_trace;
+  ToolResult out;
+  out.kept = std::make_shared<const KeptResult>(std::move(structured));
   return out;
+}
+
+ToolResult run(State& state, const Json& arguments, CallContext& context) {
+  const Result<std::vector<std::string>> command = amk_command("propose", arguments, "model");
+  if (!command) return failure(command.error());
+  const Json last_trace = state.traces.newest(arguments["model"]);
+  // The command holds every argument and the program; the rest is what else the answer is made of.
+  const std::string key = fmt::format("{}\n{}\n{}\n{}", to_line(*command), stamp_of(command->front()),
+                                      to_line(last_trace), files_of(arguments["model"].get<std::string>()));
+  const bool asks_machine = arguments.value("gpu", "auto") == "auto";
+  return state.answers.get(key, asks_machine ? kMachineAge : kAnyAge, context,
+                           [&] { return computed(*command, last_trace, context); });
 }
 
 }  // namespace
@@ -100,7 +123,9 @@ Tool amk_propose(RunStore& store) {
         {"notes", {{"type", "array"}, {"items", {{"type", "string"}}}}}}},
       {"required", {"summary", "next"}}};
   out.annotations = {.read_only = true, .idempotent = true};
-  out.call = [&store](const Json& arguments, CallContext& context) { return run(store, arguments, context); };
+  out.call = [state = std::make_shared<State>(store)](const Json& arguments, CallContext& context) {
+    return run(*state, arguments, context);
+  };
   return out;
 }
 

@@ -20,9 +20,7 @@ Tool amk_run_cancel(RunStore& store) {
   out.call = [&store](const Json& arguments, CallContext&) {
     const Result<Run> run = store.cancel(arguments["run_id"].get<std::string>());
     if (!run) return failure(run.error());
-    ToolResult result;
-    result.structured = run_json(*run);
-    return result;
+    return run_result(*run);
   };
   return out;
 }

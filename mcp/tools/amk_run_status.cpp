@@ -21,9 +21,7 @@ Tool amk_run_status(RunStore& store) {
     const Result<Run> run =
         wait_for_run(store, arguments["run_id"].get<std::string>(), wait_seconds(arguments), context);
     if (!run) return failure(run.error());
-    ToolResult result;
-    result.structured = run_json(*run);
-    return result;
+    return run_result(*run);
   };
   return out;
 }

@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 
+#include "mcp/resources/artefacts.h"
 #include "mcp/tools/schemas.h"
 #include "mcp/tools/toolset.h"
 
@@ -112,8 +113,10 @@ double wait_seconds(const Json& arguments) { return arguments.value("wait_s", 20
 Result<Run> wait_for_run(RunStore& store, const std::string& id, double seconds, CallContext& context) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
   std::chrono::milliseconds pause = kFirstLook;
+  uint64_t told = 0;
   while (true) {
     AMK_ASSIGN_OR_RETURN(Run run, store.look(id));
+    for (const std::string& note : store.notes(id, told)) context.log(LogLevel::kInfo, id + ": " + note);
     if (run.ended() || context.stop() != Stop::kNo || std::chrono::steady_clock::now() >= end) return run;
     context.progress(run.state == RunState::kQueued ? "waiting behind another run"
                      : run.progress.empty()         ? "running"
@@ -140,8 +143,15 @@ ToolResult start_run(RunStore& store, const std::string& tool, const Json& argum
     out.error =
         fmt::format("{} failed: {}\nThe run is {}; its folder is {}", tool, run->error, run->id, run->folder.string());
   } else {
-    out.structured = run_json(*run);
+    out = run_result(*run);
   }
+  return out;
+}
+
+ToolResult run_result(const Run& run) {
+  ToolResult out;
+  out.structured = run_json(run);
+  out.more_content = artefact_links(run);
   return out;
 }
 

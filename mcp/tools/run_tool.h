@@ -23,6 +23,9 @@ using Tell = Story (*)(const Json& result);
 /// The run as those tools answer: its result in full but for long lists, which are cut and stay whole in its folder.
 [[nodiscard]] Json run_json(const Run& run);
 
+/// run_json(), with links to what the run has made.
+[[nodiscard]] ToolResult run_result(const Run& run);
+
 /// The command of a run, whose folder is there by now.
 using MakeCommand = std::function<Result<std::vector<std::string>>(const std::filesystem::path& folder)>;
 
@@ -31,7 +34,7 @@ using MakeCommand = std::function<Result<std::vector<std::string>>(const std::fi
 [[nodiscard]] ToolResult start_run(RunStore& store, const std::string& tool, const Json& arguments,
                                    const MakeCommand& make_command, CallContext& context);
 
-/// Waits for the end of a run, at most that long or until the call is to end.
+/// Waits for the end of a run, telling its progress and its notes, at most that long or until the call is to end.
 Result<Run> wait_for_run(RunStore& store, const std::string& id, double seconds, CallContext& context);
 
 /// "wait_s" of the arguments, or its default.

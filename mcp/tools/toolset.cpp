@@ -17,18 +17,31 @@ struct Teller {
   Tell tell;
 };
 
-constexpr std::array<Teller, 5> kTellers = {{{"amk_eval", eval_story},
+constexpr std::array<Teller, 6> kTellers = {{{"amk_eval", eval_story},
                                              {"amk_compile", compile_story},
                                              {"amk_generate", generate_story},
                                              {"amk_bench", bench_story},
-                                             {"amk_trace", trace_story}}};
+                                             {"amk_trace", trace_story},
+                                             {"amk_loop", loop_story}}};
+
+Status check_names(const std::vector<Tool>& tools, const std::vector<std::string>& names, const char* option) {
+  for (const std::string& name : names) {
+    if (std::ranges::count(tools, name, &Tool::name) > 0) continue;
+    std::vector<std::string_view> known;
+    for (const Tool& tool : tools) known.push_back(tool.name);
+    return Error{ErrorCode::kUsage,
+                 fmt::format("expected names of tools, found '{}'{}", name, did_you_mean(name, known)), option,
+                 fmt::format("there are {}", join(known))};
+  }
+  return {};
+}
 
 }  // namespace
 
 std::vector<Tool> all_tools(RunStore& store) {
-  return {amk_doctor(store), amk_models(),          amk_propose(store),    amk_validate(),
-          amk_eval(store),   amk_compile(store),    amk_generate(store),   amk_bench(store),
-          amk_trace(store),  amk_run_status(store), amk_run_cancel(store), amk_runs(store)};
+  return {amk_doctor(store),  amk_models(),          amk_propose(store),    amk_validate(),   amk_eval(store),
+          amk_compile(store), amk_generate(store),   amk_bench(store),      amk_trace(store), amk_loop(store),
+          amk_history(store), amk_run_status(store), amk_run_cancel(store), amk_runs(store)};
 }
 
 Tell teller_of(const std::string& tool) {
@@ -46,17 +59,16 @@ Story refusal_story(const Json& verdict) {
 }
 
 Result<std::vector<Tool>> chosen_tools(std::vector<Tool> tools, bool read_only, const std::vector<std::string>& names) {
-  for (const std::string& name : names) {
-    if (std::ranges::count(tools, name, &Tool::name) > 0) continue;
-    std::vector<std::string_view> known;
-    for (const Tool& tool : tools) known.push_back(tool.name);
-    return Error{ErrorCode::kUsage,
-                 fmt::format("expected names of tools, found '{}'{}", name, did_you_mean(name, known)), "--tools",
-                 fmt::format("there are {}", join(known))};
-  }
+  AMK_TRY(check_names(tools, names, "--tools"));
   std::erase_if(tools, [&](const Tool& tool) {
     return (read_only && !tool.annotations.read_only) || (!names.empty() && std::ranges::count(names, tool.name) == 0);
   });
+  return tools;
+}
+
+Result<std::vector<Tool>> without_tools(std::vector<Tool> tools, const std::vector<std::string>& names) {
+  AMK_TRY(check_names(tools, names, "--exclude-tools"));
+  std::erase_if(tools, [&](const Tool& tool) { return std::ranges::count(names, tool.name) > 0; });
   return tools;
 }
 
@@ -71,7 +83,8 @@ std::string server_instructions() {
          "how "
          "fast; amk_trace says where the time goes, amk_bench compares with cuBLAS (both need a GPU). amk_compile "
          "writes "
-         "the bundle of a schedule that is good, amk_generate runs it. Only latencies with latency_kind measured-gpu "
+         "the bundle of a schedule that is good, amk_generate runs it. amk_loop searches on its own and remembers "
+         "every trial, amk_history tells what it tried. Only latencies with latency_kind measured-gpu "
          "are "
          "measured; never compare them with predicted ones.\n"
          "Tools with a run_id start a run that outlives this server: where it does not end within wait_s, ask "

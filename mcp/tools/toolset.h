@@ -19,6 +19,8 @@ namespace amk::mcp {
 [[nodiscard]] Tool amk_generate(RunStore& store);
 [[nodiscard]] Tool amk_bench(RunStore& store);
 [[nodiscard]] Tool amk_trace(RunStore& store);
+[[nodiscard]] Tool amk_loop(RunStore& store);
+[[nodiscard]] Tool amk_history(const RunStore& store);
 [[nodiscard]] Tool amk_run_status(RunStore& store);
 [[nodiscard]] Tool amk_run_cancel(RunStore& store);
 [[nodiscard]] Tool amk_runs(RunStore& store);
@@ -33,11 +35,15 @@ Story compile_story(const Json& verdict);
 Story generate_story(const Json& text);
 Story bench_story(const Json& report);
 Story trace_story(const Json& trace);
+Story loop_story(const Json& document);
 /// Of any verb's document about a program that the validator refused.
 Story refusal_story(const Json& verdict);
 
 /// Those that --read-only and --tools leave: `names` empty is all. kUsage for a name of none.
 Result<std::vector<Tool>> chosen_tools(std::vector<Tool> tools, bool read_only, const std::vector<std::string>& names);
+
+/// Those that --exclude-tools leaves. kUsage for a name of none.
+Result<std::vector<Tool>> without_tools(std::vector<Tool> tools, const std::vector<std::string>& names);
 
 /// What the model behind a client is told about this server.
 [[nodiscard]] std::string server_instructions();

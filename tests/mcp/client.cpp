@@ -105,6 +105,12 @@ std::optional<std::string> McpProcess::read_line(std::chrono::milliseconds patie
   }
 }
 
+std::string McpProcess::receive_text(std::chrono::milliseconds patience) {
+  std::optional<std::string> line = read_line(patience);
+  if (!line) fail("expected a line, found none");
+  return *line;
+}
+
 std::optional<Json> McpProcess::try_receive(std::chrono::milliseconds patience) {
   const std::optional<std::string> line = read_line(patience);
   if (!line) return std::nullopt;

@@ -35,6 +35,8 @@ class McpProcess {
 
   /// The next message that it writes; throws where none comes, where a line is no JSON, or after the end.
   Json receive(std::chrono::milliseconds patience = std::chrono::seconds(20));
+  /// The next line as it is; throws where none comes.
+  std::string receive_text(std::chrono::milliseconds patience = std::chrono::seconds(20));
   /// The next message, or nothing by then or at the end.
   std::optional<Json> try_receive(std::chrono::milliseconds patience);
   /// The reply with that id; other messages before it are kept in seen().
@@ -55,6 +57,8 @@ class McpProcess {
 
   [[nodiscard]] int pid() const { return pid_; }
   [[nodiscard]] const std::vector<Json>& seen() const { return seen_; }
+  /// For who receives without end.
+  void forget_seen() { seen_.clear(); }
 
  private:
   std::optional<std::string> read_line(std::chrono::milliseconds patience);

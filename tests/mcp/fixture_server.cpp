@@ -1,12 +1,18 @@
-// A server of fixtures on the same protocol and transport as amk-mcp: tools that wait, print, throw and say odd things.
+// A server of fixtures on the same protocol and transports as amk-mcp: tools that wait, print, throw and say odd
+// things.
+//
+// --http --port N serves over HTTP; --NAME N sets a limit of it, so that a test need not wait for half an hour.
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <limits>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 #include "mcp/core/server.h"
+#include "mcp/http/serve_http.h"
 #include "mcp/stdio/serve_stdio.h"
 
 namespace amk::mcp {
@@ -78,11 +84,44 @@ std::vector<Tool> tools() {
           tool("misfit", Json::object(), [](const Json&, CallContext&) { return saying(7); })};
 }
 
+/// What --NAME sets; null: no such limit.
+std::function<void(HttpOptions&, size_t)> limit(const std::string& name) {
+  const auto time = [](std::chrono::milliseconds& which, size_t value) { which = std::chrono::milliseconds(value); };
+  if (name == "--port") return [](HttpOptions& o, size_t value) { o.port = static_cast<uint16_t>(value); };
+  if (name == "--connections-max") return [](HttpOptions& o, size_t value) { o.http.connections_max = value; };
+  if (name == "--streams-max") return [](HttpOptions& o, size_t value) { o.http.streams_max = value; };
+  if (name == "--large-bodies-max") return [](HttpOptions& o, size_t value) { o.http.large_bodies_max = value; };
+  if (name == "--head-ms") return [time](HttpOptions& o, size_t value) { time(o.http.head_time, value); };
+  if (name == "--body-ms") return [time](HttpOptions& o, size_t value) { time(o.http.body_time, value); };
+  if (name == "--write-ms") return [time](HttpOptions& o, size_t value) { time(o.http.write_time, value); };
+  if (name == "--keep-alive-ms") return [time](HttpOptions& o, size_t value) { time(o.http.keep_alive_time, value); };
+  if (name == "--sessions-max") return [](HttpOptions& o, size_t value) { o.endpoint.sessions_max = value; };
+  if (name == "--requests-max") return [](HttpOptions& o, size_t value) { o.endpoint.requests_max = value; };
+  if (name == "--session-idle-ms") {
+    return [time](HttpOptions& o, size_t value) { time(o.endpoint.session_idle_time, value); };
+  }
+  return nullptr;
+}
+
+int serve(const Server& server, const std::vector<std::string>& arguments) {
+  LogFile log;
+  if (arguments.empty()) return serve_stdio(server, log) ? 0 : 1;
+  HttpOptions options;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i] == "--http") continue;
+    const auto set = limit(arguments[i]);
+    if (set == nullptr || i + 1 == arguments.size()) return 2;
+    set(options, std::stoul(arguments[++i]));
+  }
+  const Status served = serve_http(server, options, log);
+  if (!served) std::fprintf(stderr, "%s\n", served.error().text().c_str());
+  return served ? 0 : 1;
+}
+
 }  // namespace
 }  // namespace amk::mcp
 
-int main() {
+int main(int argc, char** argv) {
   const amk::mcp::Server server({"fixtures", "Fixtures", "1", "For tests."}, amk::mcp::tools());
-  amk::mcp::LogFile log;
-  return amk::mcp::serve_stdio(server, log) ? 0 : 1;
+  return amk::mcp::serve(server, {argv + 1, argv + argc});
 }

@@ -23,7 +23,7 @@ constexpr std::string_view kPrinting[] = {"std::cout", "std::cerr", "std::clog",
 
 // The one place in the engine that prints: it is about to abort. And the one in mcp/, whose stdout belongs to the
 // protocol, before it serves and after.
-constexpr std::string_view kMayPrint[] = {"engine/base/assert.cpp", "mcp/main.cpp"};
+constexpr std::string_view kMayPrint[] = {"engine/base/assert.cpp", "mcp/main.cpp", "mcp/conformance/main.cpp"};
 
 bool may_print(const SourceFile& file) {
   return file.is_in("cli") || file.is_in("worker") || file.is_in("tests") || file.is_in("tools") ||

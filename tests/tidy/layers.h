@@ -32,7 +32,7 @@ inline constexpr Layer kLayers[] = {
     {"cli", "cli", "base abi ipc model instructions schedule explorer validator campaign vm eval search",
      "fmt spdlog json cli11"},
     {"mcp", "mcp", "base abi ipc model instructions schedule validator vm eval search",
-     "fmt spdlog json httplib valijson boost"},
+     "fmt spdlog json valijson boost"},
 };
 
 /// Files of one folder that are held to less than the folder is. They may include one another.
@@ -58,8 +58,8 @@ inline constexpr Library kLibraries[] = {
     {"cli11", "CLI/"},         {"pcre2", "pcre2"},       {"openssl", "openssl/"},
     {"doctest", "doctest/"},   {"cuda", "cuda"},         {"cuda", "cooperative_groups"},
     {"cuda", "cublas"},        {"cuda", "nvrtc"},        {"cuda", "mma.h"},
-    {"git2", "git2"},          {"boost", "boost/"},      {"httplib", "httplib"},
-    {"valijson", "valijson/"}, {"utf8proc", "utf8proc"}, {"svm", "libsvm/"},
+    {"git2", "git2"},          {"boost", "boost/"},      {"svm", "libsvm/"},
+    {"valijson", "valijson/"}, {"utf8proc", "utf8proc"},
 };
 
 /// engine/abi and device code are compiled by NVRTC, which has no standard library: only these.
