@@ -108,11 +108,11 @@ class Isolator {
     // Of the instruction's own results only those of the same level: else levels would be tied by their tiles.
     const auto level = level_of_.find(old.index());
     if (level != level_of_.end() && level->second == level_) return found->second;
-    const Form form = form_of(buffer.shape);
-    const auto made = made_.find(form);
-    if (made != made_.end()) return made->second;
-    const uint32_t writer = writer_of_form_.at(form);
-    make(writer, [](const Task&) { return true; });
+    return input_of_form(form_of(buffer.shape));
+  }
+
+  BufferId input_of_form(const Form& form) {
+    if (!made_.contains(form)) make(writer_of_form_.at(form), [](const Task&) { return true; });
     return made_.at(form);
   }
 
@@ -139,19 +139,42 @@ class Isolator {
     for (uint32_t i = 0; i < operands.size(); ++i) {
       if (!writes(example, i)) operands[i] = input(example.operands[i]);
     }
-    bool all = false;
+    const bool all = is_first_of_a_form(first);
+    std::vector<uint32_t> chosen;
+    for (uint32_t id = first; id < whole_.tasks.size() && whole_.tasks[id].opcode == example.opcode; ++id) {
+      if (whole_.tasks[id].operands == example.operands && (all || wanted(whole_.tasks[id]))) chosen.push_back(id);
+    }
     for (uint32_t i = 0; i < operands.size(); ++i) {
-      if (!writes(example, i)) continue;
-      const Buffer& buffer = whole_.buffer(example.operands[i]);
-      operands[i] = buffer.kind == BufferKind::kActivation ? new_activation(buffer) : written(example.operands[i]);
-      if (buffer.kind != BufferKind::kActivation || writer_of_form_.at(form_of(buffer.shape)) != first) continue;
-      all = true;
-      made_.emplace(form_of(buffer.shape), operands[i]);
+      if (writes(example, i)) operands[i] = made_operand(first, i, chosen);
     }
     emit_.begin_stage();
-    for (uint32_t id = first; id < whole_.tasks.size() && whole_.tasks[id].opcode == example.opcode; ++id) {
-      if (whole_.tasks[id].operands == example.operands && (all || wanted(whole_.tasks[id]))) add(id, operands);
+    for (const uint32_t id : chosen) add(id, operands);
+  }
+
+  /// Whether the task is the first that writes an activation of some form.
+  [[nodiscard]] bool is_first_of_a_form(uint32_t id) const {
+    const Task& task = whole_.tasks[id];
+    for (uint32_t i = 0; i < task.operands.size(); ++i) {
+      const Buffer& buffer = whole_.buffer(task.operands[i]);
+      if (writes(task, i) && buffer.kind == BufferKind::kActivation && writer_of_form_.at(form_of(buffer.shape)) == id)
+        return true;
     }
+    return false;
+  }
+
+  /// What the chosen tasks, the first of a stage being `first`, write as their i-th operand.
+  BufferId made_operand(uint32_t first, uint32_t i, const std::vector<uint32_t>& chosen) {
+    const BufferId old = whole_.tasks[first].operands[i];
+    const Buffer& buffer = whole_.buffer(old);
+    if (buffer.kind != BufferKind::kActivation) return written(old);
+    const Form form = form_of(buffer.shape);
+    if (writer_of_form_.at(form) == first) return made_.emplace(form, new_activation(buffer)).first->second;
+    const bool touched = std::any_of(chosen.begin(), chosen.end(), [&](uint32_t id) {
+      const std::vector<abi::Range>& ranges = whole_.tasks[id].ranges;
+      return std::any_of(ranges.begin(), ranges.end(), [&](const abi::Range& range) { return range.operand == i; });
+    });
+    // An activation that no task touches may not be; one that is there stands in its place.
+    return touched ? new_activation(buffer) : input_of_form(form);
   }
 
   // ---- buffers ------------------------------------------------------------------------------------------------------

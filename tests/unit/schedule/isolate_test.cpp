@@ -53,6 +53,8 @@ void check_runs(const schedule::Isolated& isolated, const validator::ValidatedPr
     for (const BufferId id : isolated.results) {
       const schedule::Buffer& buffer = isolated.program.buffer(id);
       if (buffer.shape.dtype == abi::Dtype::kU32) continue;
+      if (buffer.name.ends_with(".partials"))
+        continue;  // the last split's are nobody's where its task joins the others
       CAPTURE(buffer.name);
       const std::vector<float> values = machine.values(id).value();
       CHECK(std::none_of(values.begin(), values.end(), [](float value) { return std::isnan(value); }));
