@@ -173,6 +173,8 @@ Action declare_generate(CLI::App& app) {
   return [options](Output& output) { return generate(*options, output); };
 }
 
+/// Positional arguments of this group need not be given.
+constexpr const char* kMayBeLeftOut = "Files";
 /// Options of this group stand in for the positional argument.
 constexpr const char* kInsteadOfSource = "Measuring the validator itself";
 constexpr const char* kListOnly = "What there is";
@@ -242,6 +244,18 @@ void add_move_on(CLI::App& app, LoopOptions& options) {
   add_decimal(app, "--speedup", options.speedup, "end where start / incumbent reaches this (default 0: off)");
 }
 
+void add_prior(CLI::App& app, LoopOptions& options) {
+  app.add_option("--prior", options.prior,
+                 "what seeds and ranks a new campaign: auto, learned from the workspace's corpus (default); none; or a "
+                 "corpus to learn from in its place")
+      ->type_name("auto|none|FILE");
+  app.add_option("--corpus", options.corpora, "a corpus to learn from as well; repeatable")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  app.add_flag("--sample", options.sample, "draw schedules around the default, to record a corpus; no search")
+      ->excludes("--proposer");
+}
+
 Action declare_loop(CLI::App& app) {
   auto options = std::make_shared<LoopOptions>();
   add_source(app, "MODEL", options->model, "a checkpoint's directory, or a built-in model");
@@ -262,6 +276,7 @@ Action declare_loop(CLI::App& app) {
                  "ask this command of a shell for candidates: the campaign as JSON on stdin, a schedule on stdout")
       ->type_name("CMD");
   add_integer(app, "--proposer-seconds", options->proposer_seconds, 1, "time it has for an answer (default 60)");
+  add_prior(app, *options);
   add_move_on(app, *options);
   add_schedule(app, options->schedule);
   add_run(app, options->run);
@@ -293,6 +308,21 @@ Action declare_tune_instruction(CLI::App& app) {
   add_schedule(app, options->schedule);
   add_run(app, options->run, false);
   return [options](Output& output) { return tune_instruction(*options, output); };
+}
+
+Action declare_corpus(CLI::App& app) {
+  auto options = std::make_shared<CorpusOptions>();
+  app.add_option("FILES", options->files, "files of trials (default: the workspace's corpus.jsonl)")
+      ->type_name("")
+      ->group(kMayBeLeftOut);
+  add_workspace(app, options->workspace);
+  app.add_option("--export", options->export_file, "write all of them here: each line once, sorted")->type_name("FILE");
+  app.add_flag("--check", options->check, "say what priors they give; exit 1 where a line had to be passed over");
+  app.add_flag(
+      "--replay", options->replay,
+      "hold out each model's shape in turn: trials that a search needs, without and with what the others teach");
+  add_integer(app, "--seeds", options->seeds, 1, "searches of each sort in --replay (default 10)");
+  return [options](Output& output) { return corpus(*options, output); };
 }
 
 Action declare_log(CLI::App& app) {
@@ -373,6 +403,8 @@ constexpr Verb kVerbs[] = {
     {"tune-instruction", "Vary one instruction's build knobs, alone on this machine's GPU",
      "amk tune-instruction gate_up synthetic:llama-3.2-1b --write tuned.json", declare_tune_instruction},
     {"log", "What a campaign of loop tried, kept and refused", "amk log --campaign toy-h100-predicted", declare_log},
+    {"corpus", "What was tried so far, by model; merged; and what a prior makes of it", "amk corpus --replay",
+     declare_corpus},
     {"inspect", "A program in words: levels, tasks, bytes, critical path", "amk inspect toy-2l --level 3",
      declare_inspect},
     {"bench", "The megakernel against cuBLAS and the memory's limit, on this machine's GPU",
@@ -416,7 +448,8 @@ void declare(Grammar& grammar) {
     CLI::App* sub = app.add_subcommand(verb.name, verb.doc);
     sub->allow_extras();
     sub->group("Verbs");
-    const bool takes_names = verb.declare != declare_doctor && verb.declare != declare_log;
+    const bool takes_names =
+        verb.declare != declare_doctor && verb.declare != declare_log && verb.declare != declare_corpus;
     sub->footer(fmt::format("Example: {}{}", verb.example, takes_names ? "\n" + name_lists() : ""));
     grammar.actions.push_back(verb.declare(*sub));
     grammar.verbs.push_back(sub);
@@ -469,7 +502,8 @@ std::string stand_ins(const CLI::App& app) {
 Status check_positional(const CLI::App& app, const std::string& verb) {
   const bool needed = !has_stand_in(app);
   for (const CLI::Option* option : app.get_options()) {
-    if (!option->get_positional() || (option->count() > 0) == needed) continue;
+    if (!option->get_positional() || option->get_group() == kMayBeLeftOut) continue;
+    if ((option->count() > 0) == needed) continue;
     if (!needed) {
       return Error{ErrorCode::kUsage,
                    fmt::format("expected no {} beside {}, found one", option->get_name(true), stand_ins(app)), verb,

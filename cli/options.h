@@ -103,6 +103,18 @@ struct LoopOptions {
   double epsilon = 0.25;
   std::string proposer;  ///< a shell's command; empty: the built-in search
   uint32_t proposer_seconds = 60;
+  std::string prior = "auto";        ///< "auto", "none", or a corpus that it is learned from
+  std::vector<std::string> corpora;  ///< beside the workspace's
+  bool sample = false;               ///< draw schedules, and search for nothing
+};
+
+struct CorpusOptions {
+  std::vector<std::string> files;  ///< empty: the workspace's
+  std::string workspace;
+  std::string export_file;
+  bool check = false;
+  bool replay = false;
+  uint32_t seeds = 10;
 };
 
 struct TuneOptions {

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/ranking_json.h"
 #include "cli/table.h"
 #include "cli/verbs/verbs.h"
 #include "search/history.h"
@@ -43,6 +44,7 @@ std::string story(const Campaign& campaign) {
       "\nincumbent: schedule {} of trial {}, {:.2f} us, {:.3f} times as fast as the start, floor {:.2f} us\n",
       campaign.incumbent.schedule_id, campaign.incumbent.trial, campaign.incumbent.latency_us,
       search::speedup_of(campaign), campaign.incumbent.floor_us);
+  out += fmt::format("order:     {}\n", ranking_text(search::rank_quality(campaign.trials)));
   return out +
          fmt::format("changed:   {}\n", search::describe_change(campaign.start.config, campaign.incumbent.config));
 }
@@ -57,6 +59,7 @@ Json document(const Campaign& campaign) {
           {"start", to_json(campaign.start)},
           {"incumbent", to_json(campaign.incumbent)},
           {"speedup", json_number(search::speedup_of(campaign))},
+          {"ranking", ranking_json(search::rank_quality(campaign.trials))},
           {"trials", std::move(trials)}};
 }
 

@@ -11,14 +11,18 @@
 
 #include "abi/dtype.h"
 #include "cli/job.h"
+#include "cli/loop_prior.h"
 #include "cli/progress.h"
+#include "cli/ranking_json.h"
 #include "cli/trial_progress.h"
 #include "cli/verbs/verbs.h"
 #include "eval/gpu_machine.h"
 #include "schedule/schedule_config_json.h"
+#include "search/program_facts.h"
 #include "search/search_space.h"
 #include "search/trial_json.h"
 #include "search/tune_json.h"
+#include "search/warm_start.h"
 
 namespace amk::cli {
 namespace {
@@ -56,6 +60,7 @@ search::MoveOnRules rules_of(const LoopOptions& options) {
   out.reverts = options.reverts_max;
   out.pct_of_floor = options.pct_of_floor;
   out.speedup = options.speedup;
+  if (options.sample) out.reverts = 0, out.pct_of_floor = 0, out.speedup = 0;  // nothing is searched for
   return out;
 }
 
@@ -89,7 +94,9 @@ Status check_options(const LoopOptions& options, const Job& job) {
 /// A campaign that is there must be about the same thing: its latencies are compared with those to come.
 Status check_same(const search::CampaignHeader& there, const search::CampaignHeader& wanted) {
   const Json before = Json::parse(to_json(there).dump());
-  const Json now = Json::parse(to_json(wanted).dump());
+  search::CampaignHeader same = wanted;
+  same.prior = there.prior;  // it keeps its own
+  const Json now = Json::parse(to_json(same).dump());
   for (const auto& [key, value] : before.items()) {
     if (key == "model" || now[key] == value) continue;  // the model's name counts, not where it lies
     return Error{ErrorCode::kUsage,
@@ -107,6 +114,7 @@ struct Session {
   search::Workspace workspace;
   search::History history;
   std::vector<std::string> notes;
+  std::optional<search::Prior> prior{};
 
   [[nodiscard]] eval::LatencyKind kind() const {
     return runner.worker ? eval::LatencyKind::kMeasuredGpu : eval::LatencyKind::kPredicted;
@@ -142,7 +150,9 @@ struct Session {
             job.context,
             options.position,
             gate.kind(),
-            seed};
+            seed,
+            search::shape_of(job.checkpoint.config()),
+            prior ? prior->id() : ""};
   }
 };
 
@@ -172,6 +182,7 @@ Json document(const Campaign& campaign, const search::LoopEnd& end, const std::v
           {"start", to_json(campaign.start)},
           {"incumbent", to_json(campaign.incumbent)},
           {"speedup", json_number(search::speedup_of(campaign))},
+          {"ranking", ranking_json(search::rank_quality(campaign.trials))},
           {"tried", std::move(tried)},
           {"notes", notes}};
 }
@@ -187,12 +198,26 @@ std::string summary(const Campaign& campaign, const search::LoopEnd& end) {
       search::describe_change(campaign.start.config, campaign.incumbent.config));
 }
 
-std::unique_ptr<search::Proposer> proposer_of(const LoopOptions& options, const search::Gate& gate) {
+/// `campaign`, `session` and `pool` must outlive it.
+std::unique_ptr<search::Proposer> proposer_of(const Session& session, const search::Gate& gate,
+                                              const Campaign& campaign, ThreadPool& pool) {
+  const LoopOptions& options = session.options;
   if (!options.proposer.empty())
     return search::make_command_proposer({options.proposer, std::chrono::seconds(options.proposer_seconds)});
+  const auto outlook = [&gate](const schedule::ScheduleConfig& config) { return gate.outlook(config); };
+  if (options.sample) {
+    return search::make_sampler({}, [outlook](const schedule::ScheduleConfig& config) -> std::optional<double> {
+      const auto facts = outlook(config);
+      return facts ? std::optional(facts->predicted_us) : std::nullopt;
+    });
+  }
   search::WalkOptions walk;
   walk.epsilon = options.epsilon;
-  return search::make_walk(walk, [&gate](const schedule::ScheduleConfig& config) { return gate.rank(config); });
+  if (!session.prior)
+    return search::make_walk(walk, [&gate](const schedule::ScheduleConfig& config) { return gate.rank(config); });
+  return search::make_warm_start({}, *session.prior, outlook,
+                                 search::make_walk(walk, search::rank_by(*session.prior, outlook, campaign.header)),
+                                 pool);
 }
 
 Result<Campaign> begin_or_resume(Session& session, std::optional<Campaign> there, const search::Gate& gate,
@@ -220,6 +245,9 @@ Result<Exit> run(Session& session, Output& output) {
   AMK_ASSIGN_OR_RETURN(search::Gate gate,
                        search::Gate::open(gate_options, there ? there->incumbent.config : session.job.config,
                                           there ? there->incumbent.trial : 0, pool));
+  progress.step("learning from the corpus");
+  AMK_ASSIGN_OR_RETURN(session.prior, prior_for(options, session.workspace, there ? &there->header : nullptr,
+                                                gate.kind(), session.job.target->name, session.notes));
   AMK_ASSIGN_OR_RETURN(Campaign campaign, begin_or_resume(session, std::move(there), gate, name, seed));
   search::TunedAbout about;
   about.model_name = campaign.header.model_name;
@@ -229,7 +257,7 @@ Result<Exit> run(Session& session, Output& output) {
   AMK_ASSIGN_OR_RETURN(std::vector<search::Tuned> tuned,
                        search::read_tuned(search::workspace_directory(options.workspace), about));
   const std::unique_ptr<search::Proposer> proposer =
-      search::propose_tuned_first(std::move(tuned), proposer_of(options, gate));
+      search::propose_tuned_first(std::move(tuned), proposer_of(session, gate, campaign, pool));
   progress.stop();
   const StopOnInterrupt guard;
   TrialProgress trials(output, rules_of(options));

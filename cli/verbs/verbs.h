@@ -18,6 +18,7 @@ Result<Exit> campaign(const ValidateOptions& options, Output& output);
 Result<Exit> propose(const ProposeOptions& options, Output& output);
 Result<Exit> loop(const LoopOptions& options, Output& output);
 Result<Exit> tune_instruction(const TuneOptions& options, Output& output);
+Result<Exit> corpus(const CorpusOptions& options, Output& output);
 Result<Exit> log(const LogOptions& options, Output& output);
 Result<Exit> bench(const BenchOptions& options, Output& output);
 Result<Exit> trace(const TraceOptions& options, Output& output);
