@@ -241,6 +241,19 @@ void add_move_on(CLI::App& app, LoopOptions& options) {
   add_decimal(app, "--speedup", options.speedup, "end where start / incumbent reaches this (default 0: off)");
 }
 
+void add_lanes(CLI::App& app, LoopOptions& options) {
+  app.add_option("--workers", options.workers, "judge so many candidates at once, each on a GPU of its own (default 1)")
+      ->check(integer(1, 64))
+      ->type_name("N");
+  app.add_option("--worker-launch", options.worker_launch,
+                 "start each worker by this command, as in \"srun --gres=gpu:1\"; it uses the first GPU it sees")
+      ->type_name("CMD");
+  app.add_option("--halving", options.halving,
+                 "candidates a round: ranked by prediction, a quarter measured briefly, one decided (default 0: off)")
+      ->check(integer(0, 256))
+      ->type_name("N");
+}
+
 Action declare_loop(CLI::App& app) {
   auto options = std::make_shared<LoopOptions>();
   add_source(app, "MODEL", options->model, "a checkpoint's directory, or a built-in model");
@@ -261,6 +274,7 @@ Action declare_loop(CLI::App& app) {
                  "ask this command of a shell for candidates: the campaign as JSON on stdin, a schedule on stdout")
       ->type_name("CMD");
   add_integer(app, "--proposer-seconds", options->proposer_seconds, 1, "time it has for an answer (default 60)");
+  add_lanes(app, *options);
   add_move_on(app, *options);
   add_schedule(app, options->schedule);
   add_run(app, options->run);

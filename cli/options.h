@@ -103,6 +103,9 @@ struct LoopOptions {
   double epsilon = 0.25;
   std::string proposer;  ///< a shell's command; empty: the built-in search
   uint32_t proposer_seconds = 60;
+  uint32_t workers = 1;       ///< lanes; with a GPU, one each
+  std::string worker_launch;  ///< a command that starts a worker, with blanks between its words; empty: none
+  uint32_t halving = 0;       ///< candidates of a round; 0: each goes to the decision
 };
 
 struct LogOptions {
