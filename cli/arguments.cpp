@@ -256,6 +256,19 @@ void add_prior(CLI::App& app, LoopOptions& options) {
       ->excludes("--proposer");
 }
 
+void add_lanes(CLI::App& app, LoopOptions& options) {
+  app.add_option("--workers", options.workers, "judge so many candidates at once, each on a GPU of its own (default 1)")
+      ->check(integer(1, 64))
+      ->type_name("N");
+  app.add_option("--worker-launch", options.worker_launch,
+                 "start each worker by this command, as in \"srun --gres=gpu:1\"; it uses the first GPU it sees")
+      ->type_name("CMD");
+  app.add_option("--halving", options.halving,
+                 "candidates a round: ranked by prediction, a quarter measured briefly, one decided (default 0: off)")
+      ->check(integer(0, 256))
+      ->type_name("N");
+}
+
 Action declare_loop(CLI::App& app) {
   auto options = std::make_shared<LoopOptions>();
   add_source(app, "MODEL", options->model, "a checkpoint's directory, or a built-in model");
@@ -277,6 +290,7 @@ Action declare_loop(CLI::App& app) {
       ->type_name("CMD");
   add_integer(app, "--proposer-seconds", options->proposer_seconds, 1, "time it has for an answer (default 60)");
   add_prior(app, *options);
+  add_lanes(app, *options);
   add_move_on(app, *options);
   add_schedule(app, options->schedule);
   add_run(app, options->run);

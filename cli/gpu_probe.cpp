@@ -55,8 +55,8 @@ std::optional<std::string> cublas_version() {
 /// What the first call of a driver may take.
 constexpr std::chrono::seconds kProbeDeadline{60};
 
-Status ask_worker(GpuProbe& out) {
-  AMK_ASSIGN_OR_RETURN(ipc::WorkerCommand command, ipc::installed_worker());
+Status ask_worker(GpuProbe& out, const std::string& launch) {
+  AMK_ASSIGN_OR_RETURN(ipc::WorkerCommand command, ipc::launched_worker(launch));
   AMK_ASSIGN_OR_RETURN(ipc::WorkerClient worker, ipc::WorkerClient::start(std::move(command)));
   out.worker = std::make_shared<ipc::WorkerClient>(std::move(worker));
   AMK_ASSIGN_OR_RETURN(const ipc::Json devices, out.worker->call("devices", ipc::Json::object(), kProbeDeadline));
@@ -89,9 +89,9 @@ const abi::TargetInfo* target_of(const std::string& name, uint32_t sm, uint32_t 
   return found;
 }
 
-GpuProbe probe_gpus() {
+GpuProbe probe_gpus(const std::string& launch) {
   GpuProbe out;
-  const Status asked = ask_worker(out);
+  const Status asked = ask_worker(out, launch);
   if (!asked) {
     out.gpus.clear();
     out.problem = asked.error().message;

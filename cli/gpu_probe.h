@@ -32,8 +32,8 @@ struct GpuProbe {
   std::shared_ptr<ipc::WorkerClient> worker;  ///< that was asked; null where none could be started
 };
 
-/// Driver and GPUs only: what a choice of target needs.
-[[nodiscard]] GpuProbe probe_gpus();
+/// Driver and GPUs only: what a choice of target needs. By a worker that `launch` starts (ipc::launched_worker()).
+[[nodiscard]] GpuProbe probe_gpus(const std::string& launch = "");
 /// Libraries too.
 [[nodiscard]] GpuProbe probe_cuda();
 

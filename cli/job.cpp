@@ -23,7 +23,7 @@ constexpr uint64_t kProgramBytesMax = 4ULL << 30;
 constexpr const char* kTargetWithoutGpu = "h100";
 
 Result<const abi::TargetInfo*> choose_target(const std::string& gpu, std::vector<std::string>& notes,
-                                             std::optional<GpuProbe>& probe) {
+                                             std::optional<GpuProbe>& probe, const std::string& launch) {
   if (gpu == "none") {
     notes.push_back(fmt::format("--gpu none: compiled for {}, run on the CPU", kTargetWithoutGpu));
     return schedule::find_target(kTargetWithoutGpu);
@@ -36,7 +36,7 @@ Result<const abi::TargetInfo*> choose_target(const std::string& gpu, std::vector
     error.hint += ", auto or none";
     return error;
   }
-  probe = probe_gpus();
+  probe = probe_gpus(launch);
   for (const Gpu& found : probe->gpus) {
     if (found.target == nullptr) continue;
     notes.push_back(fmt::format("--gpu auto: {}, this machine's {}", found.target->name, found.name));
@@ -171,13 +171,13 @@ Result<Runner> choose_runner(const RunOptions& options, const ScheduleOptions& s
   return probe->gpus.empty() ? Runner{} : Runner{{}, {"run on the CPU: " + why}, nullptr};
 }
 
-Result<Job> prepare(const std::string& model, const ScheduleOptions& options) {
+Result<Job> prepare(const std::string& model, const ScheduleOptions& options, const std::string& launch) {
   AMK_ASSIGN_OR_RETURN(const model::OpenOptions open_options, read_open_options(options));
   AMK_ASSIGN_OR_RETURN(const abi::Dtype kv_dtype, read_kv_dtype(options));
   std::vector<std::string> notes;
   std::optional<GpuProbe> probe;
   AMK_ASSIGN_OR_RETURN(schedule::ScheduleConfig config, read_config(options));
-  AMK_ASSIGN_OR_RETURN(const abi::TargetInfo* target, choose_target(options.gpu, notes, probe));
+  AMK_ASSIGN_OR_RETURN(const abi::TargetInfo* target, choose_target(options.gpu, notes, probe, launch));
   AMK_ASSIGN_OR_RETURN(model::Checkpoint checkpoint, model::Checkpoint::open(model, open_options));
   const uint32_t context = options.context != 0 ? options.context : schedule::default_context(checkpoint.config());
   return Job{std::move(checkpoint), target, std::move(config), context, kv_dtype, std::move(notes), std::move(probe)};

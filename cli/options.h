@@ -106,6 +106,9 @@ struct LoopOptions {
   std::string prior = "auto";        ///< "auto", "none", or a corpus that it is learned from
   std::vector<std::string> corpora;  ///< beside the workspace's
   bool sample = false;               ///< draw schedules, and search for nothing
+  uint32_t workers = 1;              ///< lanes; with a GPU, one each
+  std::string worker_launch;         ///< a command that starts a worker, with blanks between its words; empty: none
+  uint32_t halving = 0;              ///< candidates of a round; 0: each goes to the decision
 };
 
 struct CorpusOptions {

@@ -11,6 +11,7 @@
 
 #include "abi/dtype.h"
 #include "cli/job.h"
+#include "cli/lanes.h"
 #include "cli/loop_prior.h"
 #include "cli/progress.h"
 #include "cli/ranking_json.h"
@@ -32,6 +33,7 @@ using search::Trial;
 
 constexpr double kOvernightMinutes = 480;
 constexpr uint32_t kDefaultTrials = 50;
+constexpr uint32_t kDrawOfARound = 2;
 
 std::atomic<bool> interrupted{false};
 
@@ -111,6 +113,7 @@ struct Session {
   const LoopOptions& options;
   Job& job;
   Runner& runner;
+  std::vector<LaneDevice> more_lanes;
   search::Workspace workspace;
   search::History history;
   std::vector<std::string> notes;
@@ -132,10 +135,8 @@ struct Session {
     out.rules.min_gain = options.min_gain_pct / 100;
     out.progress = [&progress](std::string_view step, uint32_t done, uint32_t of) { progress.step(step, done, of); };
     if (!runner.worker) return out;
-    eval::GpuOptions loading;
-    loading.ordinal = runner.ordinal;
-    loading.beside_others = true;
-    out.machine = eval::gpu_machines(runner.worker, loading);
+    out.machine = lane_machines({runner.worker, runner.ordinal});
+    out.device_bytes = device_bytes(job, runner.ordinal);
     AMK_ASSIGN_OR_RETURN(out.bandwidth, eval::measure_bandwidth(*runner.worker, runner.ordinal));
     return out;
   }
@@ -167,7 +168,8 @@ std::string trial_line(const Trial& trial) {
                      latency);
 }
 
-Json document(const Campaign& campaign, const search::LoopEnd& end, const std::vector<std::string>& notes) {
+Json document(const Campaign& campaign, const search::LoopEnd& end, uint32_t workers,
+              const std::vector<std::string>& notes) {
   Json tried = Json::array();
   for (size_t i = campaign.trials.size() - end.trials; i < campaign.trials.size(); ++i)
     tried.push_back(to_json(campaign.trials[i]));
@@ -179,6 +181,7 @@ Json document(const Campaign& campaign, const search::LoopEnd& end, const std::v
           {"why", end.why},
           {"trials", end.trials},
           {"kept", end.kept},
+          {"workers", workers},
           {"start", to_json(campaign.start)},
           {"incumbent", to_json(campaign.incumbent)},
           {"speedup", json_number(search::speedup_of(campaign))},
@@ -213,6 +216,8 @@ std::unique_ptr<search::Proposer> proposer_of(const Session& session, const sear
   }
   search::WalkOptions walk;
   walk.epsilon = options.epsilon;
+  // A round ranks by prediction what is drawn: one of few is then enough.
+  if (options.halving > 1) walk.draw = kDrawOfARound;
   if (!session.prior)
     return search::make_walk(walk, [&gate](const schedule::ScheduleConfig& config) { return gate.rank(config); });
   return search::make_warm_start({}, *session.prior, outlook,
@@ -239,7 +244,8 @@ Result<Exit> run(Session& session, Output& output) {
                  "give the new one another --campaign"};
   }
   const uint64_t seed = options.seed.value_or(there ? there->header.seed : 1);
-  ThreadPool pool(options.run.threads);
+  Lanes lanes(session.more_lanes, options.run.threads);
+  ThreadPool& pool = lanes.first_pool();
   Progress progress(output);
   AMK_ASSIGN_OR_RETURN(const search::GateOptions gate_options, session.gate_options(seed, progress));
   AMK_ASSIGN_OR_RETURN(search::Gate gate,
@@ -265,9 +271,12 @@ Result<Exit> run(Session& session, Output& output) {
     static_cast<void>(output.stream(trial_line(trial)));
     trials.tell(campaign);
   };
-  AMK_ASSIGN_OR_RETURN(const search::LoopEnd end, search::run_loop({session.workspace, session.history, campaign, gate,
-                                                                    *proposer, rules_of(options), &interrupted, tell}));
-  if (output.json()) output.document(document(campaign, end, session.notes));
+  AMK_ASSIGN_OR_RETURN(
+      const search::LoopEnd end,
+      search::run_loop({session.workspace, session.history, campaign, gate, *proposer, rules_of(options), &interrupted,
+                        tell, lanes.beside(gate), search::HalvingOptions{options.halving}}));
+  session.notes.insert(session.notes.end(), end.notes.begin(), end.notes.end());
+  if (output.json()) output.document(document(campaign, end, options.workers, session.notes));
   output.text(summary(campaign, end));
   for (const std::string& note : session.notes) output.note(note);
   return Exit::kDone;
@@ -276,16 +285,20 @@ Result<Exit> run(Session& session, Output& output) {
 }  // namespace
 
 Result<Exit> loop(const LoopOptions& options, Output& output) {
-  AMK_ASSIGN_OR_RETURN(Job job, prepare(options.model, options.schedule));
+  AMK_TRY(check_launch(options.worker_launch, options.run, options.schedule));
+  AMK_ASSIGN_OR_RETURN(Job job, prepare(options.model, options.schedule, options.worker_launch));
   AMK_TRY(check_options(options, job));
   if (!options.campaign.empty()) AMK_TRY(search::check_campaign_name(options.campaign));
-  AMK_ASSIGN_OR_RETURN(Runner runner, choose_runner(options.run, options.schedule, job.target->name, job.probe));
+  AMK_ASSIGN_OR_RETURN(Runner runner, choose_lane_runner(options.run, options.schedule, options.worker_launch, job));
+  AMK_ASSIGN_OR_RETURN(std::vector<LaneDevice> more_lanes,
+                       more_lane_devices(options.workers, options.worker_launch, job, runner));
   std::vector<std::string> notes = job.notes;
   notes.insert(notes.end(), runner.notes.begin(), runner.notes.end());
   AMK_ASSIGN_OR_RETURN(search::Workspace workspace,
                        search::Workspace::open(search::workspace_directory(options.workspace), notes));
   AMK_ASSIGN_OR_RETURN(search::History history, search::History::open(workspace, notes));
-  Session session{options, job, runner, std::move(workspace), std::move(history), std::move(notes)};
+  Session session{options,         job, runner, std::move(more_lanes), std::move(workspace), std::move(history),
+                  std::move(notes)};
   return run(session, output);
 }
 

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <cstdlib>
+#include <filesystem>
 
 #include "cli/child.h"
 #include "support/environment.h"
@@ -104,4 +105,56 @@ TEST_CASE("log without a history says how one is made; of several campaigns it l
   CHECK(list[1]["campaign"] == "b");
   CHECK(list[1]["trial_count"] == 2);
   CHECK(run_json({"log", "--workspace", scratch / "work", "--campaign", "c"}, 2)["error"]["code"] == "usage");
+}
+
+TEST_CASE("workers share a campaign: predicted on threads, measured on a GPU each, as many as there are") {
+  const Scratch scratch;
+  const Json predicted = run_json(loop_in(scratch, {"--trials", "12", "--workers", "3"}), 0);
+  CHECK(predicted["workers"] == 3);
+  CHECK(predicted["trials"] == 12);
+  const Environment worker("AMK_WORKER", FAKE_WORKER_PROGRAM);
+  const Environment way("AMK_FAKE", "modelled");
+  const Environment gpus("AMK_FAKE_GPUS", "2");
+  const std::vector<std::string> measured = {"loop",        "toy",      "--gpu", "auto",      "--workspace",
+                                             scratch / "w", "--trials", "6",     "--workers", "2"};
+  const Json document = run_json(measured, 0);
+  CHECK(document["latency_kind"] == "measured-gpu");
+  CHECK(document["trials"] == 6);
+  std::vector<std::string> three = measured;
+  three.back() = "3";
+  const Json refused = run_json(three, 3);
+  CHECK(refused["error"]["message"] == "expected 3 GPUs that are the target h100, one a worker, found 2");
+}
+
+TEST_CASE("a command starts the workers: split into words, without a shell; it probes for the GPU, too") {
+  const Scratch scratch;
+  const Environment worker("AMK_WORKER", FAKE_WORKER_PROGRAM);
+  const std::string log = scratch / "log with blanks";
+  const std::string script = scratch.write("launch", "#!/bin/sh\necho started >> \"$1\"; shift\n\"$@\"\n");
+  std::filesystem::permissions(script, std::filesystem::perms::owner_all);
+  const std::vector<std::string> base = {"loop", "toy", "--gpu", "auto", "--workspace", scratch / "w", "--trials", "6"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), base.begin(), base.end());
+    return more;
+  };
+  const std::string launch = script + " '" + log + "' /usr/bin/env AMK_FAKE=modelled";
+  const Json document = run_json(with({"--workers", "2", "--worker-launch", launch}), 0);
+  CHECK(document["latency_kind"] == "measured-gpu");
+  CHECK(document["trials"] == 6);
+  CHECK(read_text(log) == "started\nstarted\n");
+
+  const Json none = run_json(with({"--worker-launch", "/usr/bin/env AMK_FAKE=no-gpu"}), 3);
+  CHECK(none["error"]["message"].get<std::string>().find("found none: expected a GPU") != std::string::npos);
+  CHECK(run_json(with({"--worker-launch", "srun 'open"}), 2)["error"]["location"] == "--worker-launch");
+  CHECK(run_json(with({"--worker-launch", "srun", "--device", "cpu"}), 2)["error"]["location"] == "--device");
+}
+
+TEST_CASE("rounds of halving: every candidate is a trial that says at which rung it left") {
+  const Scratch scratch;
+  const Json document = run_json(loop_in(scratch, {"--trials", "12", "--halving", "6"}), 0);
+  uint32_t left = 0;
+  for (const Json& trial : document["tried"])
+    left += trial["reason"].get<std::string>().starts_with("left at rung 1 of 2: ") ? 1 : 0;
+  CHECK(left >= 8);
+  CHECK(document["trials"] == 12);
 }

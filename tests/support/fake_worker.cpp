@@ -5,12 +5,14 @@
 //   other-gpu       the GPU is none that programs are compiled for here
 //   too-small       load is refused
 //   fault:N crash:N hang:N   in the N-th pass, or round of a measurement, counted from 1
+//   babble:N        in the N-th pass, text where a frame should be
 //   nan:N wrong:N   the logits of the N-th pass on hold a NaN, or are off by one in one place
 //   flicker         the last bit of a logit changes from one look to the next
 //   late            logits behind a drawn history are off
 //   long            a launch of several passes chooses another last token
 //   slow            times are a hundred times longer
 //   modelled        times are what the cost model predicts for the program, and a little noise
+//   lucky:N         as modelled, but the first N launches of a program that are timed take a tenth less
 //   too-fast:N      as modelled, but the N-th program that is loaded, counted from 1, takes no time at all
 //   tuned           as modelled, and the faster the higher every build knob of an instruction is
 //   off:N           as tuned, but attention that takes N positions at once is wrong
@@ -18,6 +20,8 @@
 //   nonsense        a measurement's answer is none
 //   short           a measurement's answer lacks a time, or a task's record
 //   off-stage       a measurement reports a stage that there is none of
+//
+// $AMK_FAKE_GPUS of them, or one.
 #include <unistd.h>
 
 #include <chrono>
@@ -26,6 +30,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/random.h"
 #include "schedule/cost_model.h"
@@ -56,6 +61,8 @@ Fake fake_of_environment() {
 uint64_t passes = 0;
 uint64_t loads = 0;
 Random noise(1);
+/// Where its frames go.
+int frames_out = -1;
 
 /// Goes wrong as `fake` says, in this process's way: a crash, a hang, or an error. `fault` tells the wait of the last.
 Status misbehave(const Fake& fake, std::chrono::milliseconds deadline, std::optional<ipc::Fault>& fault) {
@@ -64,6 +71,11 @@ Status misbehave(const Fake& fake, std::chrono::milliseconds deadline, std::opti
     ::_exit(9);
   }
   if (fake.way == "hang") {
+    while (true) ::pause();
+  }
+  if (fake.way == "babble") {
+    constexpr std::string_view kText = "srun: this is no frame\n";
+    if (::write(frames_out, kText.data(), kText.size()) < 0) ::_exit(9);
     while (true) ::pause();
   }
   if (fake.way != "fault") return {};
@@ -164,7 +176,9 @@ class FakeMachine final : public eval::Machine {
 #include "abi/instruction_knob.def"
     return out;
   }
-  [[nodiscard]] double time_us(uint32_t launch) const {
+  [[nodiscard]] double time_us(uint32_t launch) {
+    if (fake_.way == "lucky")
+      return modelled_us_ * (0.998 + 0.004 * noise.uniform()) * (++timed_ <= fake_.pass ? 0.9 : 1);
     if (fake_.way == "tuned" || fake_.way == "off")
       return modelled_us_ * steps_to_most() * (0.998 + 0.004 * noise.uniform());
     if (fake_.way == "modelled" || fake_.way == "too-fast") return modelled_us_ * (0.998 + 0.004 * noise.uniform());
@@ -183,6 +197,7 @@ class FakeMachine final : public eval::Machine {
   bool drawn_ = false;
   uint64_t looks_ = 0;
   uint64_t last_passes_ = 0;
+  uint64_t timed_ = 0;
 };
 
 Result<std::unique_ptr<eval::Machine>> load(const validator::ValidatedProgram& program,
@@ -270,14 +285,19 @@ Result<ipc::Json> devices(const ipc::Json&, ipc::Progress&) {
   const std::string way = fake_of_environment().way;
   if (way == "no-gpu") return Error{ErrorCode::kUnsupported, "expected a GPU, found none", "", ""};
   const bool other = way == "other-gpu";
-  return ipc::Json::array({{{"ordinal", 0},
-                            {"name", other ? "Fake T4" : kDevice},
-                            {"sm", other ? 75 : 90},
-                            {"sms", other ? 40 : 132},
-                            {"memory_bytes", uint64_t{80} << 30},
-                            {"smem_block_bytes", 232448},
-                            {"l2_bytes", 50 << 20},
-                            {"driver_version", "13.0"}}});
+  const char* count = std::getenv("AMK_FAKE_GPUS");
+  ipc::Json out = ipc::Json::array();
+  for (int i = 0; i < (count == nullptr ? 1 : std::atoi(count)); ++i) {
+    out.push_back({{"ordinal", i},
+                   {"name", other ? "Fake T4" : kDevice},
+                   {"sm", other ? 75 : 90},
+                   {"sms", other ? 40 : 132},
+                   {"memory_bytes", uint64_t{80} << 30},
+                   {"smem_block_bytes", 232448},
+                   {"l2_bytes", 50 << 20},
+                   {"driver_version", "13.0"}});
+  }
+  return out;
 }
 
 Result<ipc::Json> hello(const ipc::Json&, ipc::Progress&) { return ipc::Json{{"protocol", ipc::kProtocol}}; }
@@ -287,6 +307,7 @@ Result<ipc::Json> hello(const ipc::Json&, ipc::Progress&) { return ipc::Json{{"p
 int main() {
   const auto streams = ipc::take_standard_streams();
   if (!streams.ok()) return 3;
+  frames_out = streams->out;
   ipc::Handlers handlers =
       worker::program_handlers({load, bench, trace, [](int) -> Result<double> { return 3e12; }}, true);
   if (fake_of_environment().way == "nonsense") handlers["bench"] = handlers["trace_runs"] = nonsense;

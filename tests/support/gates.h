@@ -27,12 +27,21 @@ struct GateBench {
   [[nodiscard]] search::GateOptions measured() const {
     search::GateOptions out = predicted();
     auto worker = std::make_shared<ipc::WorkerClient>(ipc::WorkerClient::start({{FAKE_WORKER_PROGRAM}}).value());
+    out.bandwidth = eval::measure_bandwidth(*worker, 0).value();
+    out.machine = machines(std::move(worker));
+    return out;
+  }
+  /// For Gate::beside(): a worker that is started by these words, with the first trial.
+  [[nodiscard]] static search::GateOptions lane(std::vector<std::string> arguments) {
+    search::GateOptions out;
+    out.machine = machines(std::make_shared<ipc::WorkerClient>(ipc::WorkerClient::when_called({std::move(arguments)})));
+    return out;
+  }
+  static eval::MachineFactory machines(std::shared_ptr<ipc::WorkerClient> worker) {
     eval::GpuOptions loading;
     loading.beside_others = true;
     loading.launch_deadline = std::chrono::milliseconds(500);
-    out.bandwidth = eval::measure_bandwidth(*worker, 0).value();
-    out.machine = eval::gpu_machines(std::move(worker), loading);
-    return out;
+    return eval::gpu_machines(std::move(worker), loading);
   }
 };
 

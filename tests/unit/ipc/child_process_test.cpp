@@ -162,3 +162,18 @@ TEST_CASE("a child dies when its parent is killed") {
   ::close(ends[0]);
   ::close(ends[1]);
 }
+
+TEST_CASE("one that is to be asked gets the end of its input, then SIGTERM, and only then SIGKILL") {
+  const auto asked = [](const std::string& script) {
+    auto child = ChildProcess::start({"sh", "-c", script}, Ending::kAsk);
+    REQUIRE(child.ok());
+    char ready = 0;
+    while (::read(child->stdout_fd(), &ready, 1) != 1) std::this_thread::sleep_for(milliseconds(1));
+    return std::move(child).value();
+  };
+  ChildProcess reads = asked("echo; cat; exit 4");
+  CHECK(reads.kill()->exit_code == 4);
+  ChildProcess deaf = asked("trap 'exit 5' TERM; echo; while :; do sleep 0.05; done");
+  CHECK(deaf.kill()->exit_code == 5);
+  CHECK(no_children_left());
+}

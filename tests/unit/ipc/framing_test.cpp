@@ -59,8 +59,8 @@ TEST_CASE("a frame is 4 bytes of length, little-endian, and JSON") {
   TestPipe pipe;
   REQUIRE(write_frame(pipe.write(), {{"a", 1}}).status == FrameStatus::kDone);
   char bytes[20];
-  REQUIRE(::read(pipe.read(), bytes, sizeof bytes) == 11);
-  CHECK(std::string(bytes, 11) == std::string("\7\0\0\0{\"a\":1}", 11));
+  REQUIRE(::read(pipe.read(), bytes, sizeof bytes) == 12);
+  CHECK(std::string(bytes, 12) == std::string("\10\0\0\0{\"a\":1}\n", 12));
 }
 
 TEST_CASE("frames come back in order, then the end") {

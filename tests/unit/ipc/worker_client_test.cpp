@@ -331,3 +331,33 @@ TEST_CASE("progress that is none of the request's ends an attended call as nonse
   CHECK(has(result.error().message, "expected progress of the request, found {\"step\":0}"));
   check_works(client, 2);
 }
+
+TEST_CASE("a launcher's words are split as a shell splits them, and by nothing more than that") {
+  using Words = std::vector<std::string>;
+  CHECK(split_words("srun --gres=gpu:1").value() == Words{"srun", "--gres=gpu:1"});
+  CHECK(split_words("  a\t'b c' \"d 'e'\" f'g'\"h\" '' ").value() == Words{"a", "b c", "d 'e'", "fgh", ""});
+  CHECK(split_words(R"(a\ b "c\"d" 'e\f' $HOME;|)").value() == Words{"a b", "c\"d", "e\\f", "$HOME;|"});
+  CHECK(split_words(" ").value().empty());
+  for (const char* open : {"'a", "a \"b", "\"a\\\""}) CHECK(split_words(open).error().code == ErrorCode::kUsage);
+}
+
+TEST_CASE("a launcher that forwards the streams is as good as the worker: env, a script, one that goes by the line") {
+  const Environment named("AMK_WORKER", AMK_WORKER_PROGRAM);
+  CHECK(launched_worker("").value().arguments == std::vector<std::string>{AMK_WORKER_PROGRAM});
+  CHECK_FALSE(launched_worker("'").ok());
+  for (const char* launch : {"/usr/bin/env A=1", "sh -c '\"$0\" \"$@\"'", "sh -c 'exec \"$0\" | sed -u \"\"'"}) {
+    CAPTURE(launch);
+    auto client = WorkerClient::start(launched_worker(launch).value());
+    REQUIRE_MESSAGE(client.ok(), (client.ok() ? "" : client.error().text()));
+    CHECK(client->hello()["program"] == "amk-worker");
+    CHECK_FALSE(client->call("no-such-request", {}, kLong).ok());
+    CHECK(client->generation() == 1);
+  }
+  CHECK(no_children_left());
+}
+
+TEST_CASE("a client may start its worker with the first call") {
+  WorkerClient client = WorkerClient::when_called({{AMK_WORKER_PROGRAM, "--test-hooks"}});
+  CHECK(client.pid() == 0);
+  check_works(client, 1);
+}
