@@ -4,11 +4,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <memory>
 
 #include "base/text.h"
+#include "cli/grammar.h"
 #include "cli/options.h"
 #include "cli/verbs/verbs.h"
 #include "model/checkpoint.h"
@@ -16,95 +15,6 @@
 
 namespace amk::cli {
 namespace {
-
-using Action = std::function<Result<Exit>(Output&)>;
-
-// ---- values ---------------------------------------------------------------------------------------------------------
-
-/// An integer of [min, max], all of the text.
-CLI::Validator integer(uint64_t min, uint64_t max) {
-  const auto check = [min, max](std::string& text) {
-    uint64_t value = 0;
-    const char* end = text.data() + text.size();
-    const auto [stop, problem] = std::from_chars(text.data(), end, value);
-    if (problem == std::errc() && stop == end && value >= min && value <= max) return std::string();
-    return fmt::format("expected an integer from {} to {}, found '{}'", min, max, text);
-  };
-  return CLI::Validator(check, "", "integer");
-}
-
-CLI::Validator decimal() {
-  const auto check = [](std::string& text) {
-    double value = 0;
-    const char* end = text.data() + text.size();
-    const auto [stop, problem] = std::from_chars(text.data(), end, value);
-    if (problem == std::errc() && stop == end && std::isfinite(value)) return std::string();
-    return fmt::format("expected a number, found '{}'", text);
-  };
-  return CLI::Validator(check, "", "number");
-}
-
-CLI::Option* add_integer(CLI::App& app, const std::string& name, uint32_t& value, uint64_t min,
-                         const std::string& doc) {
-  return app.add_option(name, value, doc)->check(integer(min, UINT32_MAX))->type_name("N");
-}
-
-/// An optional integer: CLI11 converts, the callback remembers that it was given.
-void add_index(CLI::App& app, const std::string& name, std::optional<uint32_t>& value, const std::string& doc) {
-  app.add_option_function<uint32_t>(
-         name, [&value](const uint32_t& given) { value = given; }, doc)
-      ->check(integer(0, UINT32_MAX - 1))
-      ->type_name("N");
-}
-
-void add_text(CLI::App& app, const std::string& name, std::optional<std::string>& value, const std::string& type,
-              const std::string& doc) {
-  app.add_option_function<std::string>(
-         name, [&value](const std::string& given) { value = given; }, doc)
-      ->type_name(type);
-}
-
-// ---- options that verbs share ---------------------------------------------------------------------------------------
-
-CLI::Option* add_source(CLI::App& app, const std::string& name, std::string& value, const std::string& doc) {
-  return app.add_option(name, value, doc)->type_name("")->required();
-}
-
-void add_schedule(CLI::App& app, ScheduleOptions& options) {
-  app.add_option("--gpu", options.gpu,
-                 "GPU the program is for; auto: this machine's, else h100 (default); none: h100, and no GPU is "
-                 "used")
-      ->type_name("TARGET");
-  add_integer(app, "--context", options.context, 1,
-              "positions the KV caches hold (default: the model's, at most 2048)");
-  app.add_option("--rope-frequencies", options.rope_frequencies,
-                 "float32, as transformers' from_pretrained keeps them (default), or stored: rounded to the weights' "
-                 "dtype, as model.to(dtype) leaves them")
-      ->type_name("PRECISION");
-  app.add_option("--weights", options.weights,
-                 "stored (default), or what every matrix is quantised to: int8 or int4, with a scale for 128 columns "
-                 "of a row, :64 or the whole :row")
-      ->type_name("FORMAT");
-  app.add_option("--kv-dtype", options.kv_dtype, "what the KV caches hold: f32 (default), f16 or bf16")
-      ->type_name("DTYPE");
-  app.add_option("--schedule", options.schedule_file,
-                 "knobs as JSON, a file or the text itself; those left out keep their defaults")
-      ->type_name("FILE|JSON");
-  app.add_option("--set", options.sets, "one knob, as in pipelining_depth=8; repeatable; after --schedule")
-      ->type_name("KNOB=VALUE")
-      ->allow_extra_args(false);
-}
-
-void add_run(CLI::App& app, RunOptions& options, bool has_device = true) {
-  if (has_device) {
-    app.add_option("--device", options.device,
-                   "what runs the program: cpu|cuda|auto (default auto: the GPU that it is for)")
-        ->type_name("DEVICE");
-  }
-  app.add_option("--threads", options.threads, "threads to use (default: every core)")
-      ->check(integer(1, 1024))
-      ->type_name("N");
-}
 
 // ---- verbs ----------------------------------------------------------------------------------------------------------
 
@@ -173,9 +83,6 @@ Action declare_generate(CLI::App& app) {
   return [options](Output& output) { return generate(*options, output); };
 }
 
-/// Options of this group stand in for the positional argument.
-constexpr const char* kInsteadOfSource = "Measuring the validator itself";
-
 void add_campaign(CLI::App& app, ValidateOptions& options) {
   CLI::Option* campaign = app.add_flag("--campaign", options.campaign,
                                        "judge programs drawn from a seed, and compare with what is known of each")
@@ -212,18 +119,12 @@ Action declare_propose(CLI::App& app) {
   auto options = std::make_shared<ProposeOptions>();
   add_source(app, "MODEL", options->model, "a checkpoint's directory, or a built-in model");
   add_integer(app, "--position", options->position, 0, "position whose latency is predicted (default 0)");
+  add_workspace(app, options->workspace);
+  app.add_option("--campaign", options->campaign, "start from the incumbent of this campaign of the workspace")
+      ->type_name("NAME");
   add_schedule(app, options->schedule);
   add_run(app, options->run, false);
   return [options](Output& output) { return propose(*options, output); };
-}
-
-CLI::Option* add_decimal(CLI::App& app, const std::string& name, double& value, const std::string& doc) {
-  return app.add_option(name, value, doc)->check(decimal())->type_name("X");
-}
-
-void add_workspace(CLI::App& app, std::string& workspace) {
-  app.add_option("--workspace", workspace, "where campaigns are kept (default: $AMK_HOME, else .amk)")
-      ->type_name("DIR");
 }
 
 void add_move_on(CLI::App& app, LoopOptions& options) {
@@ -311,6 +212,9 @@ Action declare_trace(CLI::App& app) {
   add_integer(app, "--runs", options->runs, 1, "traced launches; the median one is reported (default 21)");
   app.add_option("--perfetto", options->perfetto_file, "write events for ui.perfetto.dev here")->type_name("FILE");
   app.add_option("--svg", options->svg_file, "write a timeline, a row an SM, here")->type_name("FILE");
+  app.add_flag("--timeline", options->timeline, "with --json: every task's times, too");
+  app.add_option("--workspace", options->workspace, "leave the trace there, for propose, orchestrate and report")
+      ->type_name("DIR");
   add_schedule(app, options->schedule);
   add_run(app, options->run, false);
   return [options](Output& output) { return trace(*options, output); };
@@ -343,6 +247,12 @@ constexpr Verb kVerbs[] = {
     {"loop", "Search for a faster schedule: propose, judge, keep or revert, remember",
      "amk loop toy --gpu h100 --trials 20", declare_loop},
     {"log", "What a campaign of loop tried, kept and refused", "amk log --campaign toy-h100-predicted", declare_log},
+    {"orchestrate", "Several campaigns as one plan: where each stands, and which to work on next",
+     "amk orchestrate plan toy toy-2l:int8", declare_orchestrate},
+    {"autoresearch", "Work on a plan of campaigns unattended, and write a report at the end",
+     "amk autoresearch toy toy-2l --trials 40", declare_autoresearch},
+    {"report", "A page about campaigns: best schedule, trajectory, knobs, roofline, timelines",
+     "amk report --campaign toy-h100-predicted --out report", declare_report},
     {"inspect", "A program in words: levels, tasks, bytes, critical path", "amk inspect toy-2l --level 3",
      declare_inspect},
     {"bench", "The megakernel against cuBLAS and the memory's limit, on this machine's GPU",
@@ -386,7 +296,8 @@ void declare(Grammar& grammar) {
     CLI::App* sub = app.add_subcommand(verb.name, verb.doc);
     sub->allow_extras();
     sub->group("Verbs");
-    const bool takes_names = verb.declare != declare_doctor && verb.declare != declare_log;
+    const bool takes_names =
+        verb.declare != declare_doctor && verb.declare != declare_log && verb.declare != declare_report;
     sub->footer(fmt::format("Example: {}{}", verb.example, takes_names ? "\n" + name_lists() : ""));
     grammar.actions.push_back(verb.declare(*sub));
     grammar.verbs.push_back(sub);
@@ -432,7 +343,7 @@ bool has_stand_in(const CLI::App& app) {
 Status check_positional(const CLI::App& app, const std::string& verb) {
   const bool needed = !has_stand_in(app);
   for (const CLI::Option* option : app.get_options()) {
-    if (!option->get_positional() || (option->count() > 0) == needed) continue;
+    if (!option->get_positional() || (option->count() > 0) == needed || option->get_group() == kMayBeLeftOut) continue;
     if (!needed) {
       return Error{ErrorCode::kUsage,
                    fmt::format("expected no {} beside --campaign or --replay, found one", option->get_name(true)), verb,

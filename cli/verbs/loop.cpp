@@ -4,17 +4,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <atomic>
-#include <csignal>
 #include <nlohmann/json.hpp>
 
-#include "abi/dtype.h"
-#include "cli/job.h"
-#include "cli/progress.h"
+#include "cli/campaign_session.h"
 #include "cli/verbs/verbs.h"
-#include "eval/gpu_machine.h"
-#include "schedule/schedule_config_json.h"
 #include "search/search_space.h"
 #include "search/trial_json.h"
 
@@ -27,26 +20,6 @@ using search::Trial;
 constexpr double kOvernightMinutes = 480;
 constexpr uint32_t kDefaultTrials = 50;
 
-std::atomic<bool> interrupted{false};
-
-/// Ctrl-C ends the loop after the trial that is running; a second one ends the program.
-class StopOnInterrupt {
- public:
-  StopOnInterrupt() {
-    interrupted = false;
-    before_ = std::signal(SIGINT, [](int) {
-      interrupted = true;
-      std::signal(SIGINT, SIG_DFL);
-    });
-  }
-  ~StopOnInterrupt() { std::signal(SIGINT, before_); }
-  StopOnInterrupt(const StopOnInterrupt&) = delete;
-  StopOnInterrupt& operator=(const StopOnInterrupt&) = delete;
-
- private:
-  void (*before_)(int) = SIG_DFL;
-};
-
 search::MoveOnRules rules_of(const LoopOptions& options) {
   search::MoveOnRules out;
   out.minutes = options.overnight ? kOvernightMinutes : options.minutes;
@@ -55,104 +28,6 @@ search::MoveOnRules rules_of(const LoopOptions& options) {
   out.pct_of_floor = options.pct_of_floor;
   out.speedup = options.speedup;
   return out;
-}
-
-std::string default_name(const Job& job, eval::LatencyKind kind) {
-  std::string out = fmt::format("{}-{}-{}", job.checkpoint.name(), job.target->name,
-                                kind == eval::LatencyKind::kPredicted ? "predicted" : "measured");
-  const auto legal = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.'; };
-  std::replace_if(
-      out.begin(), out.end(), [&](char c) { return !legal(static_cast<unsigned char>(c)); }, '-');
-  return out.substr(0, 64);
-}
-
-Status check_options(const LoopOptions& options, const Job& job) {
-  if (options.position >= job.context) {
-    return Error{ErrorCode::kUsage,
-                 fmt::format("expected a position below {}, the context, found {}", job.context, options.position),
-                 "--position", ""};
-  }
-  const auto within = [](double value, double low, double high, const char* name) -> Status {
-    if (value >= low && value <= high) return {};
-    return Error{ErrorCode::kUsage, fmt::format("expected a number from {} to {}, found {}", low, high, value), name,
-                 ""};
-  };
-  AMK_TRY(within(options.minutes, 0, 1e6, "--minutes"));
-  AMK_TRY(within(options.epsilon, 0, 1, "--epsilon"));
-  AMK_TRY(within(options.min_gain_pct, 0, 50, "--min-gain"));
-  AMK_TRY(within(options.pct_of_floor, 0, 100, "--pct-of-floor"));
-  return within(options.speedup, 0, 1e6, "--speedup");
-}
-
-/// A campaign that is there must be about the same thing: its latencies are compared with those to come.
-Status check_same(const search::CampaignHeader& there, const search::CampaignHeader& wanted) {
-  const Json before = Json::parse(to_json(there).dump());
-  const Json now = Json::parse(to_json(wanted).dump());
-  for (const auto& [key, value] : before.items()) {
-    if (key == "model" || now[key] == value) continue;  // the model's name counts, not where it lies
-    return Error{ErrorCode::kUsage,
-                 fmt::format("expected the campaign's {}, {}, found {}", key, value.dump(), now[key].dump()),
-                 "--campaign", "give the new one another --campaign"};
-  }
-  return {};
-}
-
-/// Everything a run is made of, in the order in which it comes to be.
-struct Session {
-  const LoopOptions& options;
-  Job& job;
-  Runner& runner;
-  search::Workspace workspace;
-  search::History history;
-  std::vector<std::string> notes;
-
-  [[nodiscard]] eval::LatencyKind kind() const {
-    return runner.worker ? eval::LatencyKind::kMeasuredGpu : eval::LatencyKind::kPredicted;
-  }
-
-  [[nodiscard]] Result<search::GateOptions> gate_options(uint64_t seed, Progress& progress) const {
-    search::GateOptions out;
-    out.checkpoint = &job.checkpoint;
-    out.target = job.target;
-    out.context = job.context;
-    out.kv_dtype = job.kv_dtype;
-    out.position = options.position;
-    out.compared_positions = options.compared_positions;
-    out.seed = seed;
-    out.rules.min_gain = options.min_gain_pct / 100;
-    out.progress = [&progress](std::string_view step, uint32_t done, uint32_t of) { progress.step(step, done, of); };
-    if (!runner.worker) return out;
-    eval::GpuOptions loading;
-    loading.ordinal = runner.ordinal;
-    loading.beside_others = true;
-    out.machine = eval::gpu_machines(runner.worker, loading);
-    AMK_ASSIGN_OR_RETURN(out.bandwidth, eval::measure_bandwidth(*runner.worker, runner.ordinal));
-    return out;
-  }
-
-  [[nodiscard]] search::CampaignHeader header(const search::Gate& gate, uint64_t seed) const {
-    return {options.model,
-            job.checkpoint.name(),
-            job.target->name,
-            gate.device(),
-            options.schedule.weights.empty() ? "stored" : options.schedule.weights,
-            abi::dtype_name(job.kv_dtype),
-            job.context,
-            options.position,
-            gate.kind(),
-            seed};
-  }
-};
-
-// ---- what is told ---------------------------------------------------------------------------------------------------
-
-std::string trial_line(const Trial& trial) {
-  const std::string latency = trial.measurement ? fmt::format("{:.2f} us {}", trial.measurement->latency_us,
-                                                              search::latency_kind_text(trial.measurement->kind))
-                                                : "no latency";
-  return fmt::format("trial {:>4}  {:<9}  {}: {} ({})\n", trial.number,
-                     search::kOutcomeNames[static_cast<size_t>(trial.outcome)], trial.proposal.change, trial.reason,
-                     latency);
 }
 
 Json document(const Campaign& campaign, const search::LoopEnd& end, const std::vector<std::string>& notes) {
@@ -185,66 +60,22 @@ std::string summary(const Campaign& campaign, const search::LoopEnd& end) {
       search::describe_change(campaign.start.config, campaign.incumbent.config));
 }
 
-std::unique_ptr<search::Proposer> proposer_of(const LoopOptions& options, const search::Gate& gate) {
-  if (!options.proposer.empty())
-    return search::make_command_proposer({options.proposer, std::chrono::seconds(options.proposer_seconds)});
-  search::WalkOptions walk;
-  walk.epsilon = options.epsilon;
-  return search::make_walk(walk, [&gate](const schedule::ScheduleConfig& config) { return gate.rank(config); });
-}
-
-Result<Campaign> begin_or_resume(Session& session, std::optional<Campaign> there, const search::Gate& gate,
-                                 const std::string& name, uint64_t seed) {
-  const search::CampaignHeader header = session.header(gate, seed);
-  if (!there) return session.history.begin(name, header, gate.incumbent());
-  AMK_TRY(check_same(there->header, header));
-  AMK_TRY(search::mend_corpus(session.workspace, *there));
-  session.notes.push_back(fmt::format("campaign {} goes on after trial {}", name, there->trials.size()));
-  return std::move(*there);
-}
-
-Result<Exit> run(Session& session, Output& output) {
-  const LoopOptions& options = session.options;
-  const std::string name = options.campaign.empty() ? default_name(session.job, session.kind()) : options.campaign;
-  AMK_ASSIGN_OR_RETURN(std::optional<Campaign> there, session.history.read(name));
-  if (there && !(options.schedule.schedule_file.empty() && options.schedule.sets.empty())) {
-    return Error{ErrorCode::kUsage, "expected no --schedule or --set for a campaign that goes on, found one", name,
-                 "give the new one another --campaign"};
-  }
-  const uint64_t seed = options.seed.value_or(there ? there->header.seed : 1);
-  ThreadPool pool(options.run.threads);
-  Progress progress(output);
-  AMK_ASSIGN_OR_RETURN(const search::GateOptions gate_options, session.gate_options(seed, progress));
-  AMK_ASSIGN_OR_RETURN(search::Gate gate,
-                       search::Gate::open(gate_options, there ? there->incumbent.config : session.job.config,
-                                          there ? there->incumbent.trial : 0, pool));
-  AMK_ASSIGN_OR_RETURN(Campaign campaign, begin_or_resume(session, std::move(there), gate, name, seed));
-  const std::unique_ptr<search::Proposer> proposer = proposer_of(options, gate);
-  progress.stop();
-  const StopOnInterrupt guard;
-  const auto tell = [&output](const Trial& trial) { static_cast<void>(output.stream(trial_line(trial))); };
-  AMK_ASSIGN_OR_RETURN(const search::LoopEnd end, search::run_loop({session.workspace, session.history, campaign, gate,
-                                                                    *proposer, rules_of(options), &interrupted, tell}));
-  if (output.json()) output.document(document(campaign, end, session.notes));
-  output.text(summary(campaign, end));
-  for (const std::string& note : session.notes) output.note(note);
-  return Exit::kDone;
-}
-
 }  // namespace
 
 Result<Exit> loop(const LoopOptions& options, Output& output) {
-  AMK_ASSIGN_OR_RETURN(Job job, prepare(options.model, options.schedule));
-  AMK_TRY(check_options(options, job));
-  if (!options.campaign.empty()) AMK_TRY(search::check_campaign_name(options.campaign));
-  AMK_ASSIGN_OR_RETURN(Runner runner, choose_runner(options.run, options.schedule, job.target->name, job.probe));
-  std::vector<std::string> notes = job.notes;
-  notes.insert(notes.end(), runner.notes.begin(), runner.notes.end());
-  AMK_ASSIGN_OR_RETURN(search::Workspace workspace,
-                       search::Workspace::open(search::workspace_directory(options.workspace), notes));
-  AMK_ASSIGN_OR_RETURN(search::History history, search::History::open(workspace, notes));
-  Session session{options, job, runner, std::move(workspace), std::move(history), std::move(notes)};
-  return run(session, output);
+  AMK_ASSIGN_OR_RETURN(CampaignSetting setting, prepare_campaign(options));
+  std::vector<std::string> notes;
+  AMK_ASSIGN_OR_RETURN(Desk desk, open_desk(options.workspace, notes));
+  AMK_ASSIGN_OR_RETURN(const std::unique_ptr<CampaignSession> session,
+                       CampaignSession::open(std::move(setting), desk, output));
+  const StopOnInterrupt guard;
+  const auto tell = [&output](const Trial& trial) { static_cast<void>(output.stream(trial_line(trial))); };
+  AMK_ASSIGN_OR_RETURN(const search::LoopEnd end, session->run(rules_of(options), StopOnInterrupt::asked(), tell));
+  notes.insert(notes.begin(), session->notes().begin(), session->notes().end());
+  if (output.json()) output.document(document(session->campaign(), end, notes));
+  output.text(summary(session->campaign(), end));
+  for (const std::string& note : notes) output.note(note);
+  return Exit::kDone;
 }
 
 }  // namespace amk::cli

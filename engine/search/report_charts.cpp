@@ -115,7 +115,8 @@ std::vector<double> round_ticks(double low, double high, uint32_t count) {
     if (power * factor >= least * (1 - 1e-9)) step = power * factor;
   }
   std::vector<double> out;
-  for (double i = std::ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; ++i) out.push_back(i * step);
+  for (double i = std::ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; ++i)
+    out.push_back(i * step + 0.0);  // no -0
   return out;
 }
 
@@ -162,13 +163,15 @@ std::string trajectory_svg(const Trajectory& of) {
 std::string effects_svg(std::span<const EffectRow> rows) {
   constexpr double kRow = 22;
   constexpr double kMost = 0.35;  ///< of a ratio from 1, either way: what is beyond is drawn at the edge
-  double reach = 0.02;
   double groups = 0;
+  std::vector<double> distances;
   for (size_t i = 0; i < rows.size(); ++i) {
     groups += i == 0 || rows[i].group != rows[i - 1].group ? 1 : 0;
-    reach = std::max(reach, std::abs(rows[i].ratio.value - 1) * 1.15);
+    distances.push_back(std::abs(rows[i].ratio.value - 1));
   }
-  reach = std::min(reach, kMost);
+  // A few values that are far slower do not flatten the rest.
+  const double most = rows.empty() ? 0 : eval::quantile(distances, 0.8);
+  const double reach = std::clamp(1.3 * most, 0.02, kMost);
   Frame frame;
   frame.left = 330;
   frame.right = kWidth - 190;

@@ -8,21 +8,26 @@ namespace amk::search {
 namespace {
 
 constexpr std::string_view kStyle = R"css(
-:root{--bg:#f6f7f9;--card:#fff;--ink:#1b2330;--soft:#5b6675;--faint:#8b95a3;--line:#dfe4ea;--grid:#e9edf1;--accent:#2463c9;
+:root{--bg:#f6f7f9;--card:#fff;--ink:#1b2330;--soft:#5b6675;--faint:#8b95a3;--line:#dfe4ea;--grid:#e9edf1;
+--accent:#2463c9;
 --good:#137a4f;--good-bg:#e3f4ec;--bad:#b3372b;--warn:#8a5a00;--warn-bg:#fff4dc;--mute:#a9b3bf;--code:#eef1f5;
 --wait:#d5dae1;--stage:#e0a021;--work:#3d74cf;--publish:#c4483c}
-@media (prefers-color-scheme:dark){:root{--bg:#12161c;--card:#1a2028;--ink:#e6eaf0;--soft:#a5b0bd;--faint:#7c8795;--line:#2c3540;
---grid:#262e38;--accent:#78a9ff;--good:#5ccf9a;--good-bg:#173427;--bad:#ff8d80;--warn:#f2c264;--warn-bg:#35290f;--mute:#5a6674;
+@media (prefers-color-scheme:dark){:root{--bg:#12161c;--card:#1a2028;--ink:#e6eaf0;--soft:#a5b0bd;--faint:#7c8795;
+--line:#2c3540;
+--grid:#262e38;--accent:#78a9ff;--good:#5ccf9a;--good-bg:#173427;--bad:#ff8d80;--warn:#f2c264;--warn-bg:#35290f;
+--mute:#5a6674;
 --code:#232b35;--wait:#38424e;--stage:#e0a93c;--work:#6c9cf0;--publish:#e2746a}}
 *{box-sizing:border-box}
-body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
+body{margin:0;background:var(--bg);color:var(--ink);
+font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
 main{max-width:1080px;margin:0 auto;padding:40px 24px 64px}
 h1{font-size:28px;line-height:1.2;margin:0 0 6px;letter-spacing:-.01em}
 h2{font-size:21px;margin:0 0 4px;letter-spacing:-.005em}
 h3{font-size:16px;margin:0 0 12px}
 .about{color:var(--soft);margin:0 0 18px}
 .part{margin-top:34px}
-.badge{display:inline-block;border-radius:99px;padding:2px 11px;margin:0 6px 12px 0;font-size:12.5px;font-weight:600;background:var(--warn-bg);color:var(--warn)}
+.badge{display:inline-block;border-radius:99px;padding:2px 11px;margin:0 6px 12px 0;font-size:12.5px;
+font-weight:600;background:var(--warn-bg);color:var(--warn)}
 .badge.measured{background:var(--good-bg);color:var(--good)}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(168px,1fr));gap:12px;margin:4px 0 20px}
 .tile,section{background:var(--card);border:1px solid var(--line);border-radius:10px}
@@ -32,16 +37,19 @@ h3{font-size:16px;margin:0 0 12px}
 .tile span{display:block;font-size:12.5px;color:var(--soft)}
 section{padding:20px 22px 22px;margin:0 0 16px}
 p{margin:0 0 12px;max-width:78ch}
-.note{border-left:3px solid var(--stage);background:var(--warn-bg);color:var(--ink);padding:9px 14px;border-radius:0 6px 6px 0;max-width:none}
+.note{border-left:3px solid var(--stage);background:var(--warn-bg);color:var(--ink);padding:9px 14px;
+border-radius:0 6px 6px 0;max-width:none}
 .scroll{overflow-x:auto;margin:0 0 12px}
 table{border-collapse:collapse;width:100%;font-size:13.5px;font-variant-numeric:tabular-nums}
-th{text-align:left;font-weight:600;color:var(--soft);border-bottom:1px solid var(--line);padding:5px 14px 6px 0;vertical-align:bottom}
+th{text-align:left;font-weight:600;color:var(--soft);border-bottom:1px solid var(--line);padding:5px 14px 6px 0;
+vertical-align:bottom}
 td{border-bottom:1px solid var(--grid);padding:6px 14px 6px 0;vertical-align:top;overflow-wrap:anywhere}
 tr:last-child td{border-bottom:0}
 th.n,td.n{text-align:right;white-space:nowrap;overflow-wrap:normal}
 code,pre{font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
 td code{background:var(--code);border-radius:4px;padding:1px 5px}
-pre{background:var(--code);border-radius:8px;padding:12px 14px;overflow-x:auto;margin:8px 0 0;white-space:pre-wrap;overflow-wrap:anywhere}
+pre{background:var(--code);border-radius:8px;padding:12px 14px;overflow-x:auto;margin:8px 0 0;
+white-space:pre-wrap;overflow-wrap:anywhere}
 summary{cursor:pointer;color:var(--soft);font-size:13.5px}
 figure{margin:0 0 14px}
 figcaption{color:var(--soft);font-size:13px;margin-top:6px;max-width:88ch}
@@ -62,8 +70,10 @@ svg .dot.bad{fill:var(--bad);stroke:var(--bad)}
 svg .lost{stroke:var(--bad);stroke-width:1.6}
 svg .fill-floor{fill:var(--accent)}
 svg .fill-over{fill:var(--wait)}
-svg .fill-wait{fill:var(--wait)} svg .fill-stage{fill:var(--stage)} svg .fill-work{fill:var(--work)} svg .fill-publish{fill:var(--publish)}
-svg .ph-wait{stroke:var(--wait)} svg .ph-stage{stroke:var(--stage)} svg .ph-work{stroke:var(--work)} svg .ph-publish{stroke:var(--publish)}
+svg .fill-wait{fill:var(--wait)} svg .fill-stage{fill:var(--stage)} svg .fill-work{fill:var(--work)}
+svg .fill-publish{fill:var(--publish)}
+svg .ph-wait{stroke:var(--wait)} svg .ph-stage{stroke:var(--stage)} svg .ph-work{stroke:var(--work)}
+svg .ph-publish{stroke:var(--publish)}
 footer{color:var(--faint);font-size:12.5px;margin-top:28px}
 @media print{body{background:#fff}section,.tile{break-inside:avoid}}
 )css";

@@ -43,14 +43,17 @@ Json last_trace(RunStore& store, const Json& model) {
 }
 
 ToolResult run(RunStore& store, const Json& arguments, CallContext& context) {
-  const Result<std::vector<std::string>> command = amk_command("propose", arguments, "model");
+  Json all = arguments;
+  all["workspace"] = store.workspace().string();
+  const Result<std::vector<std::string>> command = amk_command("propose", all, "model");
   if (!command) return failure(command.error());
   Result<Json> document = run_amk(*command, kDeadline, context);
   if (!document) return failure(document.error());
   const Story told = story(*document);
   ToolResult out;
   out.structured = {{"summary", told.summary}, {"next", told.next}};
-  for (const char* key : {"model", "gpu", "context", "incumbent", "knobs", "proposals", "findings", "notes"}) {
+  for (const char* key :
+       {"model", "gpu", "context", "incumbent", "campaign", "advice", "knobs", "proposals", "findings", "notes"}) {
     if (document->contains(key)) out.structured[key] = (*document)[key];
   }
   out.structured["last_trace"] = last_trace(store, arguments["model"]);
@@ -71,6 +74,8 @@ Tool amk_propose(RunStore& store) {
   out.input_schema = object_schema(
       with_schedule(
           {{"model", model_property()},
+           {"campaign",
+            text_property("A campaign of the workspace, whose incumbent is shown; then without schedule.", 64)},
            {"position",
             integer_property("Position of the token whose latency is predicted; below the context.", 0, 1048575, 0)}}),
       {"model"}, {{"model", "toy"}, {"gpu", "h100"}, {"schedule", {{"pipelining_depth", 8}}}});
@@ -85,10 +90,15 @@ Tool amk_propose(RunStore& store) {
         {"incumbent", typed("object",
                             "schedule, schedule_id, tasks, latency_us, latency_kind (predicted), floor_us, wait_us, "
                             "stream_us, bottleneck, levels.")},
+        {"campaign", or_null("object", "campaign, trial, trials, latency_us, latency_kind, speedup.")},
+        {"advice",
+         typed("object", "loss (the one to work on), by (trace or cost-model), knobs that address it (knob, how).")},
         {"knobs",
          {{"type", "array"},
           {"items",
-           typed("object", "knob, type, default, present, min, max, step, unit, values, auto, pass, meaning.")}}},
+           typed("object",
+                 "knob, type, default, present, min, max, step, unit, values, auto, pass, meaning, addresses (loss, "
+                 "how).")}}},
         {"proposals", {{"type", "array"}, {"items", typed("object", "knob, value, latency_us, change_pct, refused.")}}},
         {"findings",
          {{"type", "array"},

@@ -19,6 +19,11 @@ namespace amk::mcp {
 [[nodiscard]] Tool amk_generate(RunStore& store);
 [[nodiscard]] Tool amk_bench(RunStore& store);
 [[nodiscard]] Tool amk_trace(RunStore& store);
+[[nodiscard]] Tool amk_autoresearch(RunStore& store);
+[[nodiscard]] Tool amk_orchestrate_status(RunStore& store);
+[[nodiscard]] Tool amk_orchestrate_next(RunStore& store);
+[[nodiscard]] Tool amk_orchestrate_record(RunStore& store);
+[[nodiscard]] Tool amk_orchestrate_report(RunStore& store);
 [[nodiscard]] Tool amk_run_status(RunStore& store);
 [[nodiscard]] Tool amk_run_cancel(RunStore& store);
 [[nodiscard]] Tool amk_runs(RunStore& store);
@@ -33,6 +38,9 @@ Story compile_story(const Json& verdict);
 Story generate_story(const Json& text);
 Story bench_story(const Json& report);
 Story trace_story(const Json& trace);
+Story autoresearch_story(const Json& night);
+Story orchestrate_record_story(const Json& record);
+Story orchestrate_report_story(const Json& report);
 /// Of any verb's document about a program that the validator refused.
 Story refusal_story(const Json& verdict);
 
