@@ -4,11 +4,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <memory>
 
 #include "base/text.h"
+#include "cli/grammar.h"
 #include "cli/options.h"
 #include "cli/verbs/verbs.h"
 #include "model/checkpoint.h"
@@ -16,95 +15,6 @@
 
 namespace amk::cli {
 namespace {
-
-using Action = std::function<Result<Exit>(Output&)>;
-
-// ---- values ---------------------------------------------------------------------------------------------------------
-
-/// An integer of [min, max], all of the text.
-CLI::Validator integer(uint64_t min, uint64_t max) {
-  const auto check = [min, max](std::string& text) {
-    uint64_t value = 0;
-    const char* end = text.data() + text.size();
-    const auto [stop, problem] = std::from_chars(text.data(), end, value);
-    if (problem == std::errc() && stop == end && value >= min && value <= max) return std::string();
-    return fmt::format("expected an integer from {} to {}, found '{}'", min, max, text);
-  };
-  return CLI::Validator(check, "", "integer");
-}
-
-CLI::Validator decimal() {
-  const auto check = [](std::string& text) {
-    double value = 0;
-    const char* end = text.data() + text.size();
-    const auto [stop, problem] = std::from_chars(text.data(), end, value);
-    if (problem == std::errc() && stop == end && std::isfinite(value)) return std::string();
-    return fmt::format("expected a number, found '{}'", text);
-  };
-  return CLI::Validator(check, "", "number");
-}
-
-CLI::Option* add_integer(CLI::App& app, const std::string& name, uint32_t& value, uint64_t min,
-                         const std::string& doc) {
-  return app.add_option(name, value, doc)->check(integer(min, UINT32_MAX))->type_name("N");
-}
-
-/// An optional integer: CLI11 converts, the callback remembers that it was given.
-void add_index(CLI::App& app, const std::string& name, std::optional<uint32_t>& value, const std::string& doc) {
-  app.add_option_function<uint32_t>(
-         name, [&value](const uint32_t& given) { value = given; }, doc)
-      ->check(integer(0, UINT32_MAX - 1))
-      ->type_name("N");
-}
-
-void add_text(CLI::App& app, const std::string& name, std::optional<std::string>& value, const std::string& type,
-              const std::string& doc) {
-  app.add_option_function<std::string>(
-         name, [&value](const std::string& given) { value = given; }, doc)
-      ->type_name(type);
-}
-
-// ---- options that verbs share ---------------------------------------------------------------------------------------
-
-CLI::Option* add_source(CLI::App& app, const std::string& name, std::string& value, const std::string& doc) {
-  return app.add_option(name, value, doc)->type_name("")->required();
-}
-
-void add_schedule(CLI::App& app, ScheduleOptions& options) {
-  app.add_option("--gpu", options.gpu,
-                 "GPU the program is for; auto: this machine's, else h100 (default); none: h100, and no GPU is "
-                 "used")
-      ->type_name("TARGET");
-  add_integer(app, "--context", options.context, 1,
-              "positions the KV caches hold (default: the model's, at most 2048)");
-  app.add_option("--rope-frequencies", options.rope_frequencies,
-                 "float32, as transformers' from_pretrained keeps them (default), or stored: rounded to the weights' "
-                 "dtype, as model.to(dtype) leaves them")
-      ->type_name("PRECISION");
-  app.add_option("--weights", options.weights,
-                 "stored (default), or what every matrix is quantised to: int8 or int4, with a scale for 128 columns "
-                 "of a row, :64 or the whole :row")
-      ->type_name("FORMAT");
-  app.add_option("--kv-dtype", options.kv_dtype, "what the KV caches hold: f32 (default), f16 or bf16")
-      ->type_name("DTYPE");
-  app.add_option("--schedule", options.schedule_file,
-                 "knobs as JSON, a file or the text itself; those left out keep their defaults")
-      ->type_name("FILE|JSON");
-  app.add_option("--set", options.sets, "one knob, as in pipelining_depth=8; repeatable; after --schedule")
-      ->type_name("KNOB=VALUE")
-      ->allow_extra_args(false);
-}
-
-void add_run(CLI::App& app, RunOptions& options, bool has_device = true) {
-  if (has_device) {
-    app.add_option("--device", options.device,
-                   "what runs the program: cpu|cuda|auto (default auto: the GPU that it is for)")
-        ->type_name("DEVICE");
-  }
-  app.add_option("--threads", options.threads, "threads to use (default: every core)")
-      ->check(integer(1, 1024))
-      ->type_name("N");
-}
 
 // ---- verbs ----------------------------------------------------------------------------------------------------------
 
@@ -173,12 +83,6 @@ Action declare_generate(CLI::App& app) {
   return [options](Output& output) { return generate(*options, output); };
 }
 
-/// Positional arguments of this group need not be given.
-constexpr const char* kMayBeLeftOut = "Files";
-/// Options of this group stand in for the positional argument.
-constexpr const char* kInsteadOfSource = "Measuring the validator itself";
-constexpr const char* kListOnly = "What there is";
-
 void add_campaign(CLI::App& app, ValidateOptions& options) {
   CLI::Option* campaign = app.add_flag("--campaign", options.campaign,
                                        "judge programs drawn from a seed, and compare with what is known of each")
@@ -215,136 +119,12 @@ Action declare_propose(CLI::App& app) {
   auto options = std::make_shared<ProposeOptions>();
   add_source(app, "MODEL", options->model, "a checkpoint's directory, or a built-in model");
   add_integer(app, "--position", options->position, 0, "position whose latency is predicted (default 0)");
+  add_workspace(app, options->workspace);
+  app.add_option("--campaign", options->campaign, "start from the incumbent of this campaign of the workspace")
+      ->type_name("NAME");
   add_schedule(app, options->schedule);
   add_run(app, options->run, false);
   return [options](Output& output) { return propose(*options, output); };
-}
-
-CLI::Option* add_decimal(CLI::App& app, const std::string& name, double& value, const std::string& doc) {
-  return app.add_option(name, value, doc)->check(decimal())->type_name("X");
-}
-
-void add_workspace(CLI::App& app, std::string& workspace) {
-  app.add_option("--workspace", workspace, "where campaigns are kept (default: $AMK_HOME, else .amk)")
-      ->type_name("DIR");
-}
-
-void add_move_on(CLI::App& app, LoopOptions& options) {
-  app.add_option_function<uint32_t>(
-         "--trials", [&options](const uint32_t& given) { options.trials = given; },
-         "end after so many trials (default 50; none with --minutes or --overnight)")
-      ->check(integer(1, UINT32_MAX))
-      ->type_name("N");
-  add_decimal(app, "--minutes", options.minutes, "end after so many minutes");
-  app.add_flag("--overnight", options.overnight, "as --minutes 480");
-  add_integer(app, "--max-reverts", options.reverts_max, 0,
-              "end after so many trials without a keep (default 60; 0: off)");
-  add_decimal(app, "--pct-of-floor", options.pct_of_floor,
-              "end where 100 x floor / latency reaches this (default 95; 0: off)");
-  add_decimal(app, "--speedup", options.speedup, "end where start / incumbent reaches this (default 0: off)");
-}
-
-void add_prior(CLI::App& app, LoopOptions& options) {
-  app.add_option("--prior", options.prior,
-                 "what seeds and ranks a new campaign: auto, learned from the workspace's corpus (default); none; or a "
-                 "corpus to learn from in its place")
-      ->type_name("auto|none|FILE");
-  app.add_option("--corpus", options.corpora, "a corpus to learn from as well; repeatable")
-      ->type_name("FILE")
-      ->allow_extra_args(false);
-  app.add_flag("--sample", options.sample, "draw schedules around the default, to record a corpus; no search")
-      ->excludes("--proposer");
-}
-
-void add_lanes(CLI::App& app, LoopOptions& options) {
-  app.add_option("--workers", options.workers, "judge so many candidates at once, each on a GPU of its own (default 1)")
-      ->check(integer(1, 64))
-      ->type_name("N");
-  app.add_option("--worker-launch", options.worker_launch,
-                 "start each worker by this command, as in \"srun --gres=gpu:1\"; it uses the first GPU it sees")
-      ->type_name("CMD");
-  app.add_option("--halving", options.halving,
-                 "candidates a round: ranked by prediction, a quarter measured briefly, one decided (default 0: off)")
-      ->check(integer(0, 256))
-      ->type_name("N");
-}
-
-Action declare_loop(CLI::App& app) {
-  auto options = std::make_shared<LoopOptions>();
-  add_source(app, "MODEL", options->model, "a checkpoint's directory, or a built-in model");
-  add_workspace(app, options->workspace);
-  app.add_option("--campaign", options->campaign,
-                 "its name; one that is there goes on (default: after model, target and kind of latency)")
-      ->type_name("NAME");
-  app.add_option_function<uint64_t>(
-         "--seed", [options](const uint64_t& given) { options->seed = given; },
-         "of the search and of the tokens fed (default: the campaign's, or 1)")
-      ->check(integer(0, UINT64_MAX))
-      ->type_name("N");
-  add_integer(app, "--position", options->position, 0, "position whose latency counts (default 0)");
-  add_integer(app, "--positions", options->compared_positions, 1, "positions compared with the oracle (default 8)");
-  add_decimal(app, "--min-gain", options->min_gain_pct, "percent that a keep must be faster (default 1)");
-  add_decimal(app, "--epsilon", options->epsilon, "share of trials that are random neighbours (default 0.25)");
-  app.add_option("--proposer", options->proposer,
-                 "ask this command of a shell for candidates: the campaign as JSON on stdin, a schedule on stdout")
-      ->type_name("CMD");
-  add_integer(app, "--proposer-seconds", options->proposer_seconds, 1, "time it has for an answer (default 60)");
-  add_prior(app, *options);
-  add_lanes(app, *options);
-  add_move_on(app, *options);
-  add_schedule(app, options->schedule);
-  add_run(app, options->run);
-  return [options](Output& output) { return loop(*options, output); };
-}
-
-Action declare_tune_instruction(CLI::App& app) {
-  auto options = std::make_shared<TuneOptions>();
-  add_source(app, "OP", options->instruction, "an instruction with build knobs, or the folder of several")
-      ->required(false);
-  add_source(app, "MODEL", options->model, "a checkpoint's directory, or a built-in model")->required(false);
-  app.add_flag("--list", options->list, "instructions and their build knobs; nothing is run")->group(kListOnly);
-  add_workspace(app, options->workspace);
-  app.add_option_function<uint32_t>(
-         "--position", [options](const uint32_t& given) { options->position = given; },
-         "position that is measured (default: 0; the context's last for attention)")
-      ->check(integer(0, UINT32_MAX))
-      ->type_name("N");
-  add_integer(app, "--positions", options->compared_positions, 1,
-              "positions of the winner's megakernel compared with the oracle (default 8)");
-  app.add_option("--seed", options->seed, "of the history and of the tokens fed (default 1)")
-      ->check(integer(0, UINT64_MAX))
-      ->type_name("N");
-  add_integer(app, "--trials", options->trials, 1, "end after so many values (default: all there are)");
-  add_decimal(app, "--minutes", options->minutes, "begin no trial after so many minutes");
-  add_decimal(app, "--min-gain", options->min_gain_pct, "percent that a keep must be faster (default 1)");
-  app.add_option("--write", options->write_file, "write the winner's schedule here, as --schedule takes it")
-      ->type_name("FILE");
-  add_schedule(app, options->schedule);
-  add_run(app, options->run, false);
-  return [options](Output& output) { return tune_instruction(*options, output); };
-}
-
-Action declare_corpus(CLI::App& app) {
-  auto options = std::make_shared<CorpusOptions>();
-  app.add_option("FILES", options->files, "files of trials (default: the workspace's corpus.jsonl)")
-      ->type_name("")
-      ->group(kMayBeLeftOut);
-  add_workspace(app, options->workspace);
-  app.add_option("--export", options->export_file, "write all of them here: each line once, sorted")->type_name("FILE");
-  app.add_flag("--check", options->check, "say what priors they give; exit 1 where a line had to be passed over");
-  app.add_flag(
-      "--replay", options->replay,
-      "hold out each model's shape in turn: trials that a search needs, without and with what the others teach");
-  add_integer(app, "--seeds", options->seeds, 1, "searches of each sort in --replay (default 10)");
-  return [options](Output& output) { return corpus(*options, output); };
-}
-
-Action declare_log(CLI::App& app) {
-  auto options = std::make_shared<LogOptions>();
-  add_workspace(app, options->workspace);
-  app.add_option("--campaign", options->campaign, "the one to draw (default: the only one; of several, a list)")
-      ->type_name("NAME");
-  return [options](Output& output) { return log(*options, output); };
 }
 
 Action declare_inspect(CLI::App& app) {
@@ -383,6 +163,9 @@ Action declare_trace(CLI::App& app) {
   add_integer(app, "--runs", options->runs, 1, "traced launches; the median one is reported (default 21)");
   app.add_option("--perfetto", options->perfetto_file, "write events for ui.perfetto.dev here")->type_name("FILE");
   app.add_option("--svg", options->svg_file, "write a timeline, a row an SM, here")->type_name("FILE");
+  app.add_flag("--timeline", options->timeline, "with --json: every task's times, too");
+  app.add_option("--workspace", options->workspace, "leave the trace there, for propose, orchestrate and report")
+      ->type_name("DIR");
   add_schedule(app, options->schedule);
   add_run(app, options->run, false);
   return [options](Output& output) { return trace(*options, output); };
@@ -419,6 +202,12 @@ constexpr Verb kVerbs[] = {
     {"log", "What a campaign of loop tried, kept and refused", "amk log --campaign toy-h100-predicted", declare_log},
     {"corpus", "What was tried so far, by model; merged; and what a prior makes of it", "amk corpus --replay",
      declare_corpus},
+    {"orchestrate", "Several campaigns as one plan: where each stands, and which to work on next",
+     "amk orchestrate plan toy toy-2l:int8", declare_orchestrate},
+    {"autoresearch", "Work on a plan of campaigns unattended, and write a report at the end",
+     "amk autoresearch toy toy-2l --trials 40", declare_autoresearch},
+    {"report", "A page about campaigns: best schedule, trajectory, knobs, roofline, timelines",
+     "amk report --campaign toy-h100-predicted --out report", declare_report},
     {"inspect", "A program in words: levels, tasks, bytes, critical path", "amk inspect toy-2l --level 3",
      declare_inspect},
     {"bench", "The megakernel against cuBLAS and the memory's limit, on this machine's GPU",
@@ -462,8 +251,8 @@ void declare(Grammar& grammar) {
     CLI::App* sub = app.add_subcommand(verb.name, verb.doc);
     sub->allow_extras();
     sub->group("Verbs");
-    const bool takes_names =
-        verb.declare != declare_doctor && verb.declare != declare_log && verb.declare != declare_corpus;
+    const bool takes_names = verb.declare != declare_doctor && verb.declare != declare_log &&
+                             verb.declare != declare_corpus && verb.declare != declare_report;
     sub->footer(fmt::format("Example: {}{}", verb.example, takes_names ? "\n" + name_lists() : ""));
     grammar.actions.push_back(verb.declare(*sub));
     grammar.verbs.push_back(sub);
@@ -516,8 +305,7 @@ std::string stand_ins(const CLI::App& app) {
 Status check_positional(const CLI::App& app, const std::string& verb) {
   const bool needed = !has_stand_in(app);
   for (const CLI::Option* option : app.get_options()) {
-    if (!option->get_positional() || option->get_group() == kMayBeLeftOut) continue;
-    if ((option->count() > 0) == needed) continue;
+    if (!option->get_positional() || (option->count() > 0) == needed || option->get_group() == kMayBeLeftOut) continue;
     if (!needed) {
       return Error{ErrorCode::kUsage,
                    fmt::format("expected no {} beside {}, found one", option->get_name(true), stand_ins(app)), verb,

@@ -82,6 +82,8 @@ struct ProposeOptions {
   ScheduleOptions schedule;
   RunOptions run;
   uint32_t position = 0;
+  std::string workspace;  ///< empty: $AMK_HOME, else .amk
+  std::string campaign;   ///< whose incumbent is meant; empty: the schedule that the options say
 };
 
 struct LoopOptions {
@@ -141,6 +143,46 @@ struct LogOptions {
   std::string campaign;  ///< empty: the only one, or all in short
 };
 
+struct ReportOptions {
+  std::string workspace;
+  std::vector<std::string> campaigns;  ///< empty: all
+  std::string out = ".";
+  std::string trace_before;  ///< documents of amk trace; empty: what the workspace has
+  std::string trace_after;
+  bool trace = false;  ///< make them here, on this machine's GPU
+  RunOptions run;
+};
+
+/// What a plan's campaigns have in common, and when each is left.
+struct PlanOptions {
+  std::vector<std::string> models;  ///< MODEL or MODEL:WEIGHTS
+  std::string workspace;
+  std::string plan = "default";
+  ScheduleOptions schedule;
+  RunOptions run;
+  uint32_t position = 0;
+  std::optional<uint64_t> seed;
+  std::optional<uint32_t> reverts_max;  ///< of a plan that is made; otherwise it changes the plan
+  std::optional<double> pct_of_floor;
+  std::optional<double> speedup;
+  std::string out;  ///< where the report goes; empty: reports/PLAN in the workspace
+};
+
+struct OrchestrateOptions {
+  std::string action;  ///< "plan", "status", "next", "record" or "report"
+  PlanOptions plan;
+  std::string campaign;  ///< of record
+  std::string note;
+};
+
+struct AutoresearchOptions {
+  PlanOptions plan;
+  std::optional<uint32_t> trials;
+  double minutes = 0;
+  bool overnight = false;
+  uint32_t slice = 16;
+};
+
 struct BenchOptions {
   std::string model;
   ScheduleOptions schedule;
@@ -162,6 +204,8 @@ struct TraceOptions {
   uint32_t runs = 21;
   std::string perfetto_file;  ///< empty: none
   std::string svg_file;       ///< empty: none
+  bool timeline = false;      ///< every task's times in the document
+  std::string workspace;      ///< where the trace is left; empty: nowhere
 };
 
 struct InspectOptions {

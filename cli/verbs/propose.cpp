@@ -18,7 +18,9 @@
 #include "schedule/lowering.h"
 #include "schedule/model_graph.h"
 #include "schedule/schedule_config_json.h"
+#include "search/history.h"
 #include "search/search_space.h"
+#include "search/trace_file.h"
 
 namespace amk::cli {
 namespace {
@@ -38,7 +40,42 @@ struct Incumbent {
   schedule::Prediction prediction;
   std::string schedule_id;
   size_t tasks = 0;
+  std::optional<search::Campaign> campaign;  ///< whose incumbent it is
+  std::optional<search::TraceFile> trace;    ///< the newest of the model, whatever its schedule
+
+  /// The loss to work on: by the trace, else by the cost model, which knows of waiting and streaming only.
+  [[nodiscard]] eval::Bottleneck loss() const {
+    if (trace) return trace->largest_loss;
+    return prediction.wait_us > prediction.stream_us ? eval::Bottleneck::kWait : eval::Bottleneck::kStream;
+  }
 };
+
+/// Takes a campaign's incumbent over into the job.
+Result<std::optional<search::Campaign>> take_campaign(const ProposeOptions& options, Job& job) {
+  if (options.campaign.empty()) return std::optional<search::Campaign>();
+  if (!options.schedule.schedule_file.empty() || !options.schedule.sets.empty()) {
+    return Error{ErrorCode::kUsage, "expected no --schedule or --set beside --campaign, found one", options.campaign,
+                 "leave --campaign out to look around another schedule"};
+  }
+  AMK_ASSIGN_OR_RETURN(const search::History history,
+                       search::History::open_to_read(search::workspace_directory(options.workspace)));
+  AMK_ASSIGN_OR_RETURN(std::optional<search::Campaign> found, history.read(options.campaign));
+  if (!found) {
+    AMK_ASSIGN_OR_RETURN(const std::vector<std::string> names, history.names());
+    return Error{ErrorCode::kUsage,
+                 fmt::format("expected one of the campaigns {}, found '{}'", fmt::join(names, ", "), options.campaign),
+                 "--campaign", ""};
+  }
+  const search::CampaignHeader& about = found->header;
+  if (about.model_name != job.checkpoint.name() || about.target != job.target->name) {
+    return Error{ErrorCode::kUsage,
+                 fmt::format("expected a campaign of {} for {}, found one of {} for {}", job.checkpoint.name(),
+                             job.target->name, about.model_name, about.target),
+                 options.campaign, "name its model, with its --weights and --gpu"};
+  }
+  job.config = found->incumbent.config;
+  return found;
+}
 
 /// Lowers, validates and predicts; a schedule that is refused says why.
 void try_out(const Job& job, const schedule::ModelGraph& graph, uint32_t position, Proposal& proposal) {
@@ -82,6 +119,13 @@ void rank(std::vector<Proposal>& proposals) {
 
 // ---- JSON -----------------------------------------------------------------------------------------------------------
 
+Json losses_json(const Knob& knob) {
+  Json out = Json::array();
+  for (const search::KnobLoss& of : knob.losses)
+    out.push_back({{"loss", eval::bottleneck_name(of.loss)}, {"how", of.how}});
+  return out;
+}
+
 Json knob_json(const Knob& knob) {
   const bool integer = knob.type == "integer";
   return {{"knob", knob.path},
@@ -95,7 +139,44 @@ Json knob_json(const Knob& knob) {
           {"values", integer ? Json(nullptr) : Json(knob.names)},
           {"auto", knob.has_auto ? Json(knob.auto_doc) : Json(nullptr)},
           {"pass", knob.pass},
-          {"meaning", knob.doc}};
+          {"meaning", knob.doc},
+          {"addresses", losses_json(knob)}};
+}
+
+Json trace_json(const std::optional<search::TraceFile>& trace) {
+  if (!trace) return nullptr;
+  return {{"file", trace->path},
+          {"device", trace->device},
+          {"schedule_id", trace->schedule_id},
+          {"position", trace->position},
+          {"span_us", json_number(trace->span_us)},
+          {"latency_kind", "measured-gpu"},
+          {"stream_us", json_number(trace->stream_us)},
+          {"compute_us", json_number(trace->compute_us)},
+          {"wait_us", json_number(trace->wait_us)},
+          {"skew_us", json_number(trace->skew_us)},
+          {"bottleneck", eval::bottleneck_name(trace->bottleneck)},
+          {"largest_loss", eval::bottleneck_name(trace->largest_loss)}};
+}
+
+Json campaign_json(const std::optional<search::Campaign>& campaign) {
+  if (!campaign) return nullptr;
+  return {{"campaign", campaign->name},
+          {"trial", campaign->incumbent.trial},
+          {"trials", campaign->trials.size()},
+          {"latency_us", json_number(campaign->incumbent.latency_us)},
+          {"latency_kind", campaign->header.kind == eval::LatencyKind::kMeasuredGpu ? "measured-gpu" : "predicted"},
+          {"speedup", json_number(search::speedup_of(*campaign))}};
+}
+
+/// The knobs against the loss to work on.
+Json advice_json(const Incumbent& incumbent, const std::vector<Knob>& knobs) {
+  Json against = Json::array();
+  for (const search::Addressing& one : search::knobs_against(knobs, incumbent.loss()))
+    against.push_back({{"knob", one.knob->path}, {"how", one.how}});
+  return {{"loss", eval::bottleneck_name(incumbent.loss())},
+          {"by", incumbent.trace ? "trace" : "cost-model"},
+          {"knobs", std::move(against)}};
 }
 
 Json proposal_json(const Proposal& proposal, double incumbent_us) {
@@ -131,6 +212,9 @@ Json document(const Job& job, const Incumbent& incumbent, const ProposeOptions& 
             {"stream_us", json_number(prediction.stream_us)},
             {"bottleneck", prediction.bottleneck()},
             {"levels", prediction.levels}}},
+          {"campaign", campaign_json(incumbent.campaign)},
+          {"last_trace", trace_json(incumbent.trace)},
+          {"advice", advice_json(incumbent, knobs)},
           {"knobs", std::move(space)},
           {"proposals", std::move(tried)},
           {"notes", job.notes}};
@@ -154,8 +238,30 @@ std::string incumbent_text(const Job& job, const Incumbent& incumbent, uint32_t 
   facts.add("bottleneck",
             fmt::format("{}: the critical path waits {:.1f} us and streams {:.1f} us, over {} levels",
                         prediction.bottleneck(), prediction.wait_us, prediction.stream_us, prediction.levels));
+  if (incumbent.trace) {
+    const search::TraceFile& of = *incumbent.trace;
+    facts.add("last trace",
+              fmt::format("{}: schedule {} on {}, position {}: {:.1f} us measured, streaming {:.1f}, computing {:.1f}, "
+                          "waiting {:.1f}, skew {:.1f}; largest loss {}",
+                          eval::bottleneck_name(of.bottleneck), of.schedule_id, of.device, of.position, of.span_us,
+                          of.stream_us, of.compute_us, of.wait_us, of.skew_us, eval::bottleneck_name(of.largest_loss)));
+  }
+  if (incumbent.campaign) {
+    const search::Campaign& of = *incumbent.campaign;
+    facts.add("campaign", fmt::format("{}: trial {} of {}, {:.2f} us ({}), {:.3f} times as fast as the start", of.name,
+                                      of.incumbent.trial, of.trials.size(), of.incumbent.latency_us,
+                                      search::latency_kind_text(of.header.kind), search::speedup_of(of)));
+  }
   facts.add("schedule", schedule::config_to_json(job.config));
   return facts.text();
+}
+
+std::string advice_text(const Incumbent& incumbent, const std::vector<Knob>& knobs) {
+  Facts facts;
+  for (const search::Addressing& one : search::knobs_against(knobs, incumbent.loss()))
+    facts.add(one.knob->path, one.how);
+  return fmt::format("\nKnobs against {}, the loss to work on by {}\n{}", eval::bottleneck_name(incumbent.loss()),
+                     incumbent.trace ? "the last trace" : "the cost model (predicted)", facts.text());
 }
 
 std::string knobs_text(const std::vector<Knob>& knobs) {
@@ -165,6 +271,8 @@ std::string knobs_text(const std::vector<Knob>& knobs) {
                        knob.doc);
     if (knob.has_auto) out += fmt::format("  auto: {}\n", knob.auto_doc);
     out += fmt::format("  values: {}\n", range_words(knob));
+    for (const search::KnobLoss& of : knob.losses)
+      out += fmt::format("  against {}: {}\n", eval::bottleneck_name(of.loss), of.how);
   }
   return out;
 }
@@ -203,12 +311,13 @@ std::string proposals_text(const std::vector<Proposal>& proposals, double incumb
 }  // namespace
 
 Result<Exit> propose(const ProposeOptions& options, Output& output) {
-  AMK_ASSIGN_OR_RETURN(const Job job, prepare(options.model, options.schedule));
+  AMK_ASSIGN_OR_RETURN(Job job, prepare(options.model, options.schedule));
   if (options.position >= job.context) {
     return Error{ErrorCode::kUsage,
                  fmt::format("expected a position below {}, the context, found {}", job.context, options.position),
                  "--position", ""};
   }
+  AMK_ASSIGN_OR_RETURN(std::optional<search::Campaign> campaign, take_campaign(options, job));
   Progress progress(output);
   progress.step("the incumbent");
   const schedule::ModelGraph graph = schedule::build_graph(job.checkpoint);
@@ -220,8 +329,10 @@ Result<Exit> propose(const ProposeOptions& options, Output& output) {
     return report_refusal(eval::verdict_of(validation), output);
   }
   const schedule::Program& accepted = validation.validated->program();
-  const Incumbent incumbent{schedule::predict(accepted, *job.target, options.position), accepted.meta.schedule_id,
-                            accepted.tasks.size()};
+  const Incumbent incumbent{
+      schedule::predict(accepted, *job.target, options.position), accepted.meta.schedule_id, accepted.tasks.size(),
+      std::move(campaign),
+      search::newest_trace(search::workspace_directory(options.workspace), job.checkpoint.name(), job.target->name)};
 
   const std::vector<Knob> knobs = search::search_space(job.config);
   std::vector<Proposal> proposals = neighbours(knobs);
@@ -237,7 +348,7 @@ Result<Exit> propose(const ProposeOptions& options, Output& output) {
   progress.stop();
   if (output.json()) output.document(document(job, incumbent, options, knobs, proposals));
   for (const std::string& note : job.notes) output.note(note);
-  output.text(incumbent_text(job, incumbent, options.position) + knobs_text(knobs) +
+  output.text(incumbent_text(job, incumbent, options.position) + advice_text(incumbent, knobs) + knobs_text(knobs) +
               proposals_text(proposals, incumbent.prediction.latency_us));
   return Exit::kDone;
 }

@@ -10,6 +10,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr uint32_t kSmsMax = 4096;  ///< more than any GPU has: a picture's rows
+
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 Json phase(const PhaseMean& mean) { return {{"mean_us", number(mean.mean_us)}, {"median_us", number(mean.median_us)}}; }
@@ -87,6 +89,47 @@ std::string trace_summary_to_json(const TraceSummary& summary) {
                     {"operations", operations_json(summary)},
                     {"levels", levels_json(summary)}};
   return text(out, 2);
+}
+
+std::string timeline_to_json(const Timeline& timeline) {
+  Json tasks = Json::array();
+  for (const TaskTimes& of : timeline.tasks) {
+    tasks.push_back({of.sm, to_ns(of.begin_us), to_ns(of.inputs_us), to_ns(of.staged_us), to_ns(of.done_us),
+                     to_ns(of.published_us)});
+  }
+  return text({{"sms", timeline.sms},
+               {"span_us", number(timeline.span_us)},
+               {"columns", {"sm", "begin_us", "inputs_us", "staged_us", "done_us", "published_us"}},
+               {"tasks", std::move(tasks)}},
+              -1);
+}
+
+Result<Timeline> timeline_from_json(std::string_view text, const std::string& location) {
+  const auto refuse = [&](const std::string& found) {
+    return Error{ErrorCode::kBadInput, "expected a timeline of amk trace, found " + found, location,
+                 "amk trace --timeline --json writes one"};
+  };
+  try {
+    const Json json = Json::parse(text);
+    Timeline out;
+    out.sms = json.at("sms").get<uint32_t>();
+    out.span_us = json.at("span_us").get<double>();
+    if (out.sms == 0 || out.sms > kSmsMax || !(out.span_us > 0)) return refuse("no SM or no time");
+    for (const Json& row : json.at("tasks")) {
+      TaskTimes of;
+      of.sm = row.at(0).get<uint32_t>();
+      of.begin_us = row.at(1).get<double>();
+      of.inputs_us = row.at(2).get<double>();
+      of.staged_us = row.at(3).get<double>();
+      of.done_us = row.at(4).get<double>();
+      of.published_us = row.at(5).get<double>();
+      if (of.sm >= out.sms) return refuse("a task of SM " + std::to_string(of.sm));
+      out.tasks.push_back(of);
+    }
+    return out;
+  } catch (const Json::exception& problem) {
+    return refuse(problem.what());
+  }
 }
 
 std::string trace_to_perfetto(const TracedPass& pass, const Timeline& timeline) {

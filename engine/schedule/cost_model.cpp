@@ -12,6 +12,7 @@ constexpr uint32_t kNone = UINT32_MAX;
 
 /// How one task went.
 struct Run {
+  double free = 0;   ///< SM free
   double ready = 0;  ///< SM free and counters reached
   double end = 0;
   double stream = 0;       ///< of the time between, how much it spent waiting for bytes
@@ -49,6 +50,18 @@ class Playback {
     out.weight_bytes = distinct_weight_bytes(program_);
     out.floor_us = static_cast<double>(out.weight_bytes + out.history_bytes) / bytes_per_us_ / static_cast<double>(sms);
     trace_back(out);
+    return out;
+  }
+
+  /// What run() played.
+  [[nodiscard]] std::vector<PlayedTask> played() const {
+    std::vector<PlayedTask> out;
+    for (uint32_t sm = 0; sm < program_.placement.queues.size(); ++sm) {
+      for (const TaskId task : program_.placement.queues[sm]) {
+        const Run& of = runs_[task.index()];
+        if (of.end > 0) out.push_back({task.index(), sm, of.free, of.ready, of.end, of.stream});
+      }
+    }
     return out;
   }
 
@@ -100,6 +113,7 @@ class Playback {
     const Task& task = program_.tasks[id];
     Sm& sm = sms_[sm_index];
     Run& run = runs_[id];
+    run.free = sm.free;
     run.ready = sm.free;
     run.cause = sm.last;
     for (const Wait& wait : task.waits) {
@@ -157,6 +171,13 @@ class Playback {
 Prediction predict(const Program& program, const abi::TargetInfo& target, uint32_t position,
                    const CostConstants& constants) {
   return Playback(program, target, position, constants).run();
+}
+
+std::vector<PlayedTask> play_out(const Program& program, const abi::TargetInfo& target, uint32_t position,
+                                 const CostConstants& constants) {
+  Playback playback(program, target, position, constants);
+  static_cast<void>(playback.run());
+  return playback.played();
 }
 
 }  // namespace amk::schedule

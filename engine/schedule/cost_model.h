@@ -41,4 +41,19 @@ struct Prediction {
 [[nodiscard]] Prediction predict(const Program& program, const abi::TargetInfo& target, uint32_t position,
                                  const CostConstants& constants = {});
 
+/// A task as predict() played it out, microseconds since the launch was asked for. It waits from `free_us` to
+/// `ready_us` and works until `end_us`; of that, `stream_us` waiting for its bytes.
+struct PlayedTask {
+  uint32_t task = 0;
+  uint32_t sm = 0;
+  double free_us = 0;   ///< the SM's task before has ended, or the launch has
+  double ready_us = 0;  ///< its counters are reached too
+  double end_us = 0;
+  double stream_us = 0;
+};
+
+/// Every task of the same pass, queue by queue; those that do nothing at this position are left out.
+[[nodiscard]] std::vector<PlayedTask> play_out(const Program& program, const abi::TargetInfo& target, uint32_t position,
+                                               const CostConstants& constants = {});
+
 }  // namespace amk::schedule

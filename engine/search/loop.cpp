@@ -16,14 +16,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Lock = std::unique_lock<std::mutex>;
 
-/// Trials at the end of the campaign that `matches` takes.
-template <typename Matches>
-uint32_t last_in_a_row(const Campaign& campaign, const Matches& matches) {
-  uint32_t out = 0;
-  for (auto trial = campaign.trials.rbegin(); trial != campaign.trials.rend() && matches(*trial); ++trial) ++out;
-  return out;
-}
-
 /// A gate at work. Everything but the gate is under the run's lock.
 struct Lane {
   Gate& gate;
@@ -235,22 +227,15 @@ class Run {
     if (is_over()) return true;
     const MoveOnRules& rules = loop_.rules;
     const Campaign& campaign = loop_.campaign;
-    const uint32_t reverts = last_in_a_row(campaign, [](const Trial& of) { return of.outcome != Outcome::kKept; });
     const double minutes = std::chrono::duration<double, std::ratio<60>>(Clock::now() - begin_).count();
-    const double pct = 100 * campaign.incumbent.floor_us / campaign.incumbent.latency_us;
-    const double speedup = speedup_of(campaign);
+    const std::optional<Settled> settled = settled_by(campaign, rules);
     if (loop_.stop != nullptr && *loop_.stop) return over(MoveOn::kInterrupted, "asked to stop");
-    if (rules.pct_of_floor != 0 && pct >= rules.pct_of_floor)
-      return over(MoveOn::kNearFloor, fmt::format("the incumbent is at {:.1f}% of the floor", pct));
-    if (rules.speedup != 0 && speedup >= rules.speedup)
-      return over(MoveOn::kSpeedup, fmt::format("{:.2f} times as fast as the start", speedup));
+    if (settled && settled->rule != MoveOn::kReverts) return over(settled->rule, settled->why);
     if (rules.trials != 0 && end_.trials >= rules.trials)
       return over(MoveOn::kTrials, fmt::format("{} trials", end_.trials));
     if (rules.minutes != 0 && minutes >= rules.minutes)
       return over(MoveOn::kMinutes, fmt::format("{:.1f} minutes", minutes));
-    if (rules.reverts != 0 && reverts >= rules.reverts)
-      return over(MoveOn::kReverts, fmt::format("{} trials in a row without a keep", reverts));
-    return false;
+    return settled && over(settled->rule, settled->why);
   }
 
   bool over(MoveOn rule, std::string why) {
@@ -274,6 +259,27 @@ class Run {
 };
 
 }  // namespace
+
+uint32_t reverts_in_a_row(const Campaign& campaign) {
+  uint32_t out = 0;
+  for (auto trial = campaign.trials.rbegin(); trial != campaign.trials.rend() && trial->outcome != Outcome::kKept;
+       ++trial)
+    ++out;
+  return out;
+}
+
+std::optional<Settled> settled_by(const Campaign& campaign, const MoveOnRules& rules) {
+  const double pct = 100 * campaign.incumbent.floor_us / campaign.incumbent.latency_us;
+  const double speedup = speedup_of(campaign);
+  const uint32_t reverts = reverts_in_a_row(campaign);
+  if (rules.pct_of_floor != 0 && pct >= rules.pct_of_floor)
+    return Settled{MoveOn::kNearFloor, fmt::format("the incumbent is at {:.1f}% of the floor", pct)};
+  if (rules.speedup != 0 && speedup >= rules.speedup)
+    return Settled{MoveOn::kSpeedup, fmt::format("{:.2f} times as fast as the start", speedup)};
+  if (rules.reverts != 0 && reverts >= rules.reverts)
+    return Settled{MoveOn::kReverts, fmt::format("{} trials in a row without a keep", reverts)};
+  return std::nullopt;
+}
 
 Result<LoopEnd> run_loop(const Loop& loop) { return Run(loop).to_the_end(); }
 

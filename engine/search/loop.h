@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,18 @@ enum class MoveOn : uint8_t {
 };
 inline constexpr const char* kMoveOnNames[] = {"trials",  "minutes",  "reverts-in-a-row", "near-the-floor",
                                                "speedup", "failures", "exhausted",        "interrupted"};
+
+/// A rule that looks at nothing but a campaign, and what it found there.
+struct Settled {
+  MoveOn rule = MoveOn::kReverts;
+  std::string why;
+};
+
+/// Which rule has had enough of the campaign as it stands: near the floor, then fast enough, then reverts in a row.
+[[nodiscard]] std::optional<Settled> settled_by(const Campaign& campaign, const MoveOnRules& rules);
+
+/// Trials at its end without a keep.
+[[nodiscard]] uint32_t reverts_in_a_row(const Campaign& campaign);
 
 /// The rule's name and what it found: "reverts-in-a-row: 60 trials without a keep".
 struct LoopEnd {

@@ -5,9 +5,16 @@
 #include <string>
 #include <vector>
 
+#include "eval/trace_report.h"
 #include "schedule/schedule_config.h"
 
 namespace amk::search {
+
+/// A loss that a knob can lessen (knob_loss.def).
+struct KnobLoss {
+  eval::Bottleneck loss = eval::Bottleneck::kStream;
+  std::string how;
+};
 
 /// A knob as people and agents see it. Values are JSON, as `--set` and schedule files take them.
 struct Knob {
@@ -24,11 +31,28 @@ struct Knob {
   std::vector<std::string> names;  ///< choices: legal names; groups: legal groups
   std::string pass;                ///< the lowering pass that consumes it
   std::string doc;
+  std::vector<KnobLoss> losses;         ///< that it addresses
   std::vector<std::string> neighbours;  ///< values worth trying from here, nearest first; never the present one
 };
 
 /// Every knob, in the order of knob.def.
 [[nodiscard]] std::vector<Knob> search_space(const schedule::ScheduleConfig& present);
+
+/// Those of `knobs` that address a loss; the reason is the one of that loss.
+struct Addressing {
+  const Knob* knob = nullptr;
+  std::string how;
+};
+[[nodiscard]] std::vector<Addressing> knobs_against(const std::vector<Knob>& knobs, eval::Bottleneck loss);
+
+/// A knob that differs, and its value in the second of two schedules.
+struct KnobChange {
+  std::string path;
+  std::string from;
+  std::string to;
+};
+[[nodiscard]] std::vector<KnobChange> changed_knobs(const schedule::ScheduleConfig& from,
+                                                    const schedule::ScheduleConfig& to);
 
 /// The knobs that differ, as they are in `to`: "pipelining_depth=8, page_allocation=\"linear\""; "nothing" where none
 /// does.

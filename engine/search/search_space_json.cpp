@@ -113,6 +113,14 @@ std::vector<std::string> legal_groups() {
   return out;
 }
 
+std::vector<KnobLoss> losses_of(const std::string& knob) {
+  std::vector<KnobLoss> out;
+#define AMK_KNOB_LOSS(path, loss, how) \
+  if (knob == (path)) out.push_back({eval::Bottleneck::loss, how});
+#include "search/knob_loss.def"
+  return out;
+}
+
 }  // namespace
 
 std::vector<Knob> search_space(const schedule::ScheduleConfig& config) {
@@ -169,10 +177,21 @@ std::vector<Knob> search_space(const schedule::ScheduleConfig& config) {
     knob.neighbours = choice_neighbours({"round_robin", "load_balance"}, knob.present, false); \
   }
 #include "abi/knob.def"
+  for (Knob& knob : out) knob.losses = losses_of(knob.path);
   return out;
 }
 
-std::string describe_change(const schedule::ScheduleConfig& from, const schedule::ScheduleConfig& to) {
+std::vector<Addressing> knobs_against(const std::vector<Knob>& knobs, eval::Bottleneck loss) {
+  std::vector<Addressing> out;
+  for (const Knob& knob : knobs) {
+    for (const KnobLoss& addressed : knob.losses) {
+      if (addressed.loss == loss) out.push_back({&knob, addressed.how});
+    }
+  }
+  return out;
+}
+
+std::vector<KnobChange> changed_knobs(const schedule::ScheduleConfig& from, const schedule::ScheduleConfig& to) {
   constexpr const char* kPaths[] = {
 #define AMK_KNOB_INT(field, path, ...) path,
 #define AMK_KNOB_AUTO_INT(field, path, ...) path,
@@ -184,11 +203,18 @@ std::string describe_change(const schedule::ScheduleConfig& from, const schedule
   };
   const Json before = Json::parse(schedule::config_to_json(from));
   const Json after = Json::parse(schedule::config_to_json(to));
-  std::string out;
+  std::vector<KnobChange> out;
   for (const char* path : kPaths) {
-    const std::string value = present_value(after, path);
-    if (value != present_value(before, path)) out += fmt::format("{}{}={}", out.empty() ? "" : ", ", path, value);
+    KnobChange change{path, present_value(before, path), present_value(after, path)};
+    if (change.from != change.to) out.push_back(std::move(change));
   }
+  return out;
+}
+
+std::string describe_change(const schedule::ScheduleConfig& from, const schedule::ScheduleConfig& to) {
+  std::string out;
+  for (const KnobChange& change : changed_knobs(from, to))
+    out += fmt::format("{}{}={}", out.empty() ? "" : ", ", change.path, change.to);
   return out.empty() ? "nothing" : out;
 }
 

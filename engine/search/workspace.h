@@ -2,6 +2,8 @@
 //
 //   history/      the campaigns, a bare git repository (search/history.h)
 //   corpus.jsonl  every trial of every campaign, a line each
+//   plans/        sets of campaigns (search/plan_file.h)
+//   traces/       what amk trace left (search/trace_file.h)
 //   lock          held by the process that writes here, and says which
 //
 // Owns the lock and the corpus. The lock is the operating system's: it is gone with the process, however that ends.

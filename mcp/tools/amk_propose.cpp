@@ -48,8 +48,15 @@ std::string files_of(const std::string& model) {
   return fmt::format("{}", fmt::join(out, "\n"));
 }
 
+/// Changes with every trial of the campaign that is asked for.
+std::string campaign_stamp(const fs::path& workspace, const Json& arguments) {
+  const std::string name = arguments.value("campaign", "");
+  return name.empty() ? "" : stamp_of(workspace / "history" / "refs" / "heads" / "campaign" / name);
+}
+
 struct State {
-  explicit State(RunStore& store) : traces(store) {}
+  explicit State(RunStore& of) : store(of), traces(of) {}
+  RunStore& store;
   TraceIndex traces;
   AnswerCache answers;
 };
@@ -59,7 +66,8 @@ ToolResult computed(const std::vector<std::string>& command, const Json& last_tr
   if (!document) return failure(document.error());
   const Story told = story(*document);
   Json structured = {{"summary", told.summary}, {"next", told.next}};
-  for (const char* key : {"model", "gpu", "context", "incumbent", "knobs", "proposals", "findings", "notes"}) {
+  for (const char* key :
+       {"model", "gpu", "context", "incumbent", "campaign", "advice", "knobs", "proposals", "findings", "notes"}) {
     if (document->contains(key)) structured[key] = (*document)[key];
   }
   structured["last_trace"] = last_trace;
@@ -69,12 +77,16 @@ ToolResult computed(const std::vector<std::string>& command, const Json& last_tr
 }
 
 ToolResult run(State& state, const Json& arguments, CallContext& context) {
-  const Result<std::vector<std::string>> command = amk_command("propose", arguments, "model");
+  const fs::path& workspace = state.store.workspace();
+  Json all = arguments;
+  all["workspace"] = workspace.string();
+  const Result<std::vector<std::string>> command = amk_command("propose", all, "model");
   if (!command) return failure(command.error());
   const Json last_trace = state.traces.newest(arguments["model"]);
   // The command holds every argument and the program; the rest is what else the answer is made of.
-  const std::string key = fmt::format("{}\n{}\n{}\n{}", to_line(*command), stamp_of(command->front()),
-                                      to_line(last_trace), files_of(arguments["model"].get<std::string>()));
+  const std::string key = fmt::format("{}\n{}\n{}\n{}\n{}\n{}", to_line(*command), stamp_of(command->front()),
+                                      to_line(last_trace), files_of(arguments["model"].get<std::string>()),
+                                      stamp_of(workspace / "traces"), campaign_stamp(workspace, arguments));
   const bool asks_machine = arguments.value("gpu", "auto") == "auto";
   return state.answers.get(key, asks_machine ? kMachineAge : kAnyAge, context,
                            [&] { return computed(*command, last_trace, context); });
@@ -94,6 +106,8 @@ Tool amk_propose(RunStore& store) {
   out.input_schema = object_schema(
       with_schedule(
           {{"model", model_property()},
+           {"campaign",
+            text_property("A campaign of the workspace, whose incumbent is shown; then without schedule.", 64)},
            {"position",
             integer_property("Position of the token whose latency is predicted; below the context.", 0, 1048575, 0)}}),
       {"model"}, {{"model", "toy"}, {"gpu", "h100"}, {"schedule", {{"pipelining_depth", 8}}}});
@@ -108,10 +122,15 @@ Tool amk_propose(RunStore& store) {
         {"incumbent", typed("object",
                             "schedule, schedule_id, tasks, latency_us, latency_kind (predicted), floor_us, wait_us, "
                             "stream_us, bottleneck, levels.")},
+        {"campaign", or_null("object", "campaign, trial, trials, latency_us, latency_kind, speedup.")},
+        {"advice",
+         typed("object", "loss (the one to work on), by (trace or cost-model), knobs that address it (knob, how).")},
         {"knobs",
          {{"type", "array"},
           {"items",
-           typed("object", "knob, type, default, present, min, max, step, unit, values, auto, pass, meaning.")}}},
+           typed("object",
+                 "knob, type, default, present, min, max, step, unit, values, auto, pass, meaning, addresses (loss, "
+                 "how).")}}},
         {"proposals", {{"type", "array"}, {"items", typed("object", "knob, value, latency_us, change_pct, refused.")}}},
         {"findings",
          {{"type", "array"},

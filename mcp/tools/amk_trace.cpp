@@ -44,6 +44,7 @@ Tool amk_trace(RunStore& store) {
     const auto command = [&](const std::filesystem::path& folder) {
       Json all = arguments;
       all["svg"] = (folder / "trace.svg").string();
+      all["workspace"] = store.workspace().string();
       all["perfetto"] = (folder / "trace.perfetto.json").string();
       return amk_command("trace", all, "model", {"wait_s"});
     };

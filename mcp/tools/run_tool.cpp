@@ -61,7 +61,8 @@ Json files_of(const std::filesystem::path& folder) {
   std::error_code problem;
   for (const std::filesystem::directory_entry& entry : std::filesystem::directory_iterator(folder, problem)) {
     const std::string name = entry.path().filename().string();
-    if (name.ends_with(".svg") || name.ends_with(".perfetto.json") || name.ends_with(".amk"))
+    if (name.ends_with(".svg") || name.ends_with(".perfetto.json") || name.ends_with(".amk") ||
+        name.ends_with(".html") || name.ends_with(".md"))
       out.push_back(entry.path().string());
   }
   std::sort(out.begin(), out.end());

@@ -17,12 +17,17 @@ struct Teller {
   Tell tell;
 };
 
-constexpr std::array<Teller, 6> kTellers = {{{"amk_eval", eval_story},
-                                             {"amk_compile", compile_story},
-                                             {"amk_generate", generate_story},
-                                             {"amk_bench", bench_story},
-                                             {"amk_trace", trace_story},
-                                             {"amk_loop", loop_story}}};
+constexpr std::array kTellers = {
+    Teller{"amk_eval", eval_story},
+    Teller{"amk_compile", compile_story},
+    Teller{"amk_generate", generate_story},
+    Teller{"amk_bench", bench_story},
+    Teller{"amk_trace", trace_story},
+    Teller{"amk_loop", loop_story},
+    Teller{"amk_autoresearch", autoresearch_story},
+    Teller{"amk_orchestrate_record", orchestrate_record_story},
+    Teller{"amk_orchestrate_report", orchestrate_report_story},
+};
 
 Status check_names(const std::vector<Tool>& tools, const std::vector<std::string>& names, const char* option) {
   for (const std::string& name : names) {
@@ -39,9 +44,27 @@ Status check_names(const std::vector<Tool>& tools, const std::vector<std::string
 }  // namespace
 
 std::vector<Tool> all_tools(RunStore& store) {
-  return {amk_doctor(store),  amk_models(),          amk_propose(store),    amk_validate(),   amk_eval(store),
-          amk_compile(store), amk_generate(store),   amk_bench(store),      amk_trace(store), amk_loop(store),
-          amk_history(store), amk_run_status(store), amk_run_cancel(store), amk_runs(store)};
+  return {
+      amk_doctor(store),
+      amk_models(),
+      amk_propose(store),
+      amk_validate(),
+      amk_eval(store),
+      amk_compile(store),
+      amk_generate(store),
+      amk_bench(store),
+      amk_trace(store),
+      amk_loop(store),
+      amk_history(store),
+      amk_autoresearch(store),
+      amk_orchestrate_status(store),
+      amk_orchestrate_next(store),
+      amk_orchestrate_record(store),
+      amk_orchestrate_report(store),
+      amk_run_status(store),
+      amk_run_cancel(store),
+      amk_runs(store),
+  };
 }
 
 Tell teller_of(const std::string& tool) {
@@ -84,7 +107,9 @@ std::string server_instructions() {
          "fast; amk_trace says where the time goes, amk_bench compares with cuBLAS (both need a GPU). amk_compile "
          "writes "
          "the bundle of a schedule that is good, amk_generate runs it. amk_loop searches on its own and remembers "
-         "every trial, amk_history tells what it tried. Only latencies with latency_kind measured-gpu "
+         "every trial, amk_history tells what it tried; amk_autoresearch searches unattended over several models, "
+         "amk_orchestrate_next says where to go on, amk_orchestrate_record judges a schedule of yours. Only latencies "
+         "with latency_kind measured-gpu "
          "are "
          "measured; never compare them with predicted ones.\n"
          "Tools with a run_id start a run that outlives this server: where it does not end within wait_s, ask "

@@ -21,6 +21,11 @@ namespace amk::mcp {
 [[nodiscard]] Tool amk_trace(RunStore& store);
 [[nodiscard]] Tool amk_loop(RunStore& store);
 [[nodiscard]] Tool amk_history(const RunStore& store);
+[[nodiscard]] Tool amk_autoresearch(RunStore& store);
+[[nodiscard]] Tool amk_orchestrate_status(RunStore& store);
+[[nodiscard]] Tool amk_orchestrate_next(RunStore& store);
+[[nodiscard]] Tool amk_orchestrate_record(RunStore& store);
+[[nodiscard]] Tool amk_orchestrate_report(RunStore& store);
 [[nodiscard]] Tool amk_run_status(RunStore& store);
 [[nodiscard]] Tool amk_run_cancel(RunStore& store);
 [[nodiscard]] Tool amk_runs(RunStore& store);
@@ -36,6 +41,9 @@ Story generate_story(const Json& text);
 Story bench_story(const Json& report);
 Story trace_story(const Json& trace);
 Story loop_story(const Json& document);
+Story autoresearch_story(const Json& night);
+Story orchestrate_record_story(const Json& record);
+Story orchestrate_report_story(const Json& report);
 /// Of any verb's document about a program that the validator refused.
 Story refusal_story(const Json& verdict);
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cctype>
+
 #include "abi/tables.h"
 #include "schedule/schedule_config_json.h"
 
@@ -65,6 +67,13 @@ std::string parameters() {
   return out;
 }
 
+/// "wait" of kWait.
+std::string loss_name(std::string_view enumerator) {
+  std::string out(enumerator.substr(1));
+  out[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(out[0])));
+  return out;
+}
+
 std::string knobs() {
   std::string out = page("Knobs", "The edit surface of a schedule. The JSON Schema is `docs/schedule.schema.json`.");
   out += "| knob | values | default | consumed by | meaning |\n|---|---|---|---|---|\n";
@@ -96,6 +105,11 @@ std::string knobs() {
       "`round_robin`, `load_balance`, `{\"measured\": [bandwidth of each SM]}`, `{\"explicit\": [SM of each task]}`", \
       "`load_balance`", pass, doc);
 #include "abi/knob.def"
+  out +=
+      "\n## What they address\n\nThe losses of a pass, as a trace names them (`engine/search/knob_loss.def`); `amk "
+      "propose` and `amk orchestrate next` point at these.\n\n| knob | loss | how |\n|---|---|---|\n";
+#define AMK_KNOB_LOSS(path, loss, how) out += fmt::format("| `{}` | {} | {} |\n", path, loss_name(#loss), cell(how));
+#include "search/knob_loss.def"
   out += "\n## Values\n\n";
 #define AMK_CHOICE(Type) out += "| " #Type " | meaning |\n|---|---|\n";
 #define AMK_CHOICE_VALUE(Type, name, text, doc) out += fmt::format("| `{}` | {} |\n", text, cell(doc));

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "support/lowered.h"
@@ -96,4 +97,22 @@ TEST_CASE("fewer levels wait less: the fused schedule is predicted faster than t
   CHECK(fused.floor_us == unfused.floor_us);
   CHECK(model.checkpoint.weight_bytes() < fused.weight_bytes + 1);
   CHECK(fused.weight_bytes == model.checkpoint.weight_bytes());  // the head is tied to the embedding table
+}
+
+TEST_CASE("the playback of each task adds up to the prediction: an SM does one thing at a time, and the last ends it") {
+  const test::LoweredModel model = test::open_model("toy-2l");
+  const schedule::Program program = test::lower(model);
+  const Prediction whole = schedule::predict(program, target(), 5);
+  const std::vector<schedule::PlayedTask> tasks = schedule::play_out(program, target(), 5);
+  CHECK(tasks.size() > program.tasks.size() / 2);
+  double last = 0;
+  std::vector<double> free(program.placement.queues.size(), schedule::CostConstants{}.launch_us);
+  for (const schedule::PlayedTask& of : tasks) {
+    CHECK(of.free_us == free[of.sm]);
+    CHECK(of.ready_us >= of.free_us);
+    CHECK(of.end_us >= of.ready_us + of.stream_us);
+    free[of.sm] = of.end_us;
+    last = std::max(last, of.end_us);
+  }
+  CHECK(last == whole.latency_us);
 }

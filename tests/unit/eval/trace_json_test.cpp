@@ -52,3 +52,23 @@ TEST_CASE("the summary's JSON holds every operation and level, and no floor wher
   CHECK(json["floor_us"].is_null());
   CHECK(json["bottleneck"] == eval::bottleneck_name(summary.bottleneck()));
 }
+
+TEST_CASE("a timeline is read as it was written, to a nanosecond; what is none is refused") {
+  const test::TracedMini mini = test::traced_mini();
+  const eval::Timeline timeline = eval::timeline_of(mini.pass()).value();
+  const std::string text = eval::timeline_to_json(timeline);
+  const Result<eval::Timeline> read = eval::timeline_from_json(text, "x");
+  REQUIRE(read.ok());
+  CHECK(read->sms == timeline.sms);
+  CHECK(read->span_us == timeline.span_us);
+  REQUIRE(read->tasks.size() == timeline.tasks.size());
+  for (size_t i = 0; i < timeline.tasks.size(); ++i) {
+    CHECK(read->tasks[i].sm == timeline.tasks[i].sm);
+    CHECK(read->tasks[i].begin_us == doctest::Approx(timeline.tasks[i].begin_us));
+    CHECK(read->tasks[i].published_us == doctest::Approx(timeline.tasks[i].published_us));
+  }
+  for (const char* wrong :
+       {"", "{}", R"({"sms": 0, "span_us": 1, "tasks": []})",
+        R"({"sms": 1, "span_us": 1, "tasks": [[1, 0, 0, 0, 0, 0]]})", R"({"sms": 1, "span_us": 1, "tasks": [[0, 0]]})"})
+    CHECK(eval::timeline_from_json(wrong, "x").error().code == ErrorCode::kBadInput);
+}
