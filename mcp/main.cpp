@@ -14,6 +14,7 @@
 #include "mcp/runs/queued.h"
 #include "mcp/stdio/channel.h"
 #include "mcp/stdio/serve_stdio.h"
+#include "mcp/tools/excluded_tools.h"
 #include "mcp/tools/toolset.h"
 
 namespace amk::mcp {

@@ -29,18 +29,6 @@ constexpr std::array kTellers = {
     Teller{"amk_orchestrate_report", orchestrate_report_story},
 };
 
-Status check_names(const std::vector<Tool>& tools, const std::vector<std::string>& names, const char* option) {
-  for (const std::string& name : names) {
-    if (std::ranges::count(tools, name, &Tool::name) > 0) continue;
-    std::vector<std::string_view> known;
-    for (const Tool& tool : tools) known.push_back(tool.name);
-    return Error{ErrorCode::kUsage,
-                 fmt::format("expected names of tools, found '{}'{}", name, did_you_mean(name, known)), option,
-                 fmt::format("there are {}", join(known))};
-  }
-  return {};
-}
-
 }  // namespace
 
 std::vector<Tool> all_tools(RunStore& store) {
@@ -82,16 +70,17 @@ Story refusal_story(const Json& verdict) {
 }
 
 Result<std::vector<Tool>> chosen_tools(std::vector<Tool> tools, bool read_only, const std::vector<std::string>& names) {
-  AMK_TRY(check_names(tools, names, "--tools"));
+  for (const std::string& name : names) {
+    if (std::ranges::count(tools, name, &Tool::name) > 0) continue;
+    std::vector<std::string_view> known;
+    for (const Tool& tool : tools) known.push_back(tool.name);
+    return Error{ErrorCode::kUsage,
+                 fmt::format("expected names of tools, found '{}'{}", name, did_you_mean(name, known)), "--tools",
+                 fmt::format("there are {}", join(known))};
+  }
   std::erase_if(tools, [&](const Tool& tool) {
     return (read_only && !tool.annotations.read_only) || (!names.empty() && std::ranges::count(names, tool.name) == 0);
   });
-  return tools;
-}
-
-Result<std::vector<Tool>> without_tools(std::vector<Tool> tools, const std::vector<std::string>& names) {
-  AMK_TRY(check_names(tools, names, "--exclude-tools"));
-  std::erase_if(tools, [&](const Tool& tool) { return std::ranges::count(names, tool.name) > 0; });
   return tools;
 }
 

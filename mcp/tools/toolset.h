@@ -50,9 +50,6 @@ Story refusal_story(const Json& verdict);
 /// Those that --read-only and --tools leave: `names` empty is all. kUsage for a name of none.
 Result<std::vector<Tool>> chosen_tools(std::vector<Tool> tools, bool read_only, const std::vector<std::string>& names);
 
-/// Those that --exclude-tools leaves. kUsage for a name of none.
-Result<std::vector<Tool>> without_tools(std::vector<Tool> tools, const std::vector<std::string>& names);
-
 /// What the model behind a client is told about this server.
 [[nodiscard]] std::string server_instructions();
 
