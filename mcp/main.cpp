@@ -46,7 +46,7 @@ Status serve(const Options& options) {
   http.port = options.port;
   http.token_file = options.token_file;
   http.allowed_origins = options.allowed_origins;
-  return serve_http(server, http, *log);
+  return serve_http(server, http, *log, [](const std::string& url) { fmt::print(stderr, "listening on {}\n", url); });
 }
 
 int report(const Error& error) {

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <utility>
 
 #include "mcp/http/access.h"
@@ -34,15 +33,15 @@ std::string url_of(const std::string& address, uint16_t port) {
 
 }  // namespace
 
-Status serve_http(const Server& server, const HttpOptions& options, LogFile& log) {
+Status serve_http(const Server& server, const HttpOptions& options, LogFile& log,
+                  const std::function<void(const std::string& url)>& listening) {
   AMK_ASSIGN_OR_RETURN(Access access, access_of(options));
   AMK_ASSIGN_OR_RETURN(const std::unique_ptr<HttpServer> http,
                        HttpServer::listen(access.address, options.port, options.http));
   const std::string url = url_of(access.address, http->port());
   CallThreads threads;
   Endpoint endpoint(server, threads, *http, log, std::move(access), options.endpoint);
-  fmt::print(stderr, "listening on {}\n", url);
-  std::fflush(stderr);
+  listening(url);
   http->run(endpoint);
   return {};
 }

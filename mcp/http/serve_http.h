@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -22,8 +23,9 @@ struct HttpOptions {
   EndpointLimits endpoint;
 };
 
-/// Says on standard error where it listens, and serves until SIGTERM or SIGINT. kUsage for an address that is not of
+/// Listens, calls `listening` with its URL, and serves until SIGTERM or SIGINT. kUsage for an address that is not of
 /// loopback, without a token; kIo and kBadInput where it cannot listen or the token cannot be used.
-Status serve_http(const Server& server, const HttpOptions& options, LogFile& log);
+Status serve_http(const Server& server, const HttpOptions& options, LogFile& log,
+                  const std::function<void(const std::string& url)>& listening);
 
 }  // namespace amk::mcp

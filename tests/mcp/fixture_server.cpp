@@ -113,7 +113,8 @@ int serve(const Server& server, const std::vector<std::string>& arguments) {
     if (set == nullptr || i + 1 == arguments.size()) return 2;
     set(options, std::stoul(arguments[++i]));
   }
-  const Status served = serve_http(server, options, log);
+  const Status served = serve_http(
+      server, options, log, [](const std::string& url) { std::fprintf(stderr, "listening on %s\n", url.c_str()); });
   if (!served) std::fprintf(stderr, "%s\n", served.error().text().c_str());
   return served ? 0 : 1;
 }
