@@ -98,7 +98,7 @@ TEST_CASE("two workers that srun starts judge one campaign, and leave no job beh
   const Scratch scratch;
   for (const char* folder : {"state", "spool"}) std::filesystem::create_directory(scratch / folder);
   const Environment conf("SLURM_CONF", scratch.write("slurm.conf", configuration(scratch)).c_str());
-  scratch.write("cgroup.conf", "CgroupPlugin=cgroup/v1\nCgroupAutomount=no\n");
+  static_cast<void>(scratch.write("cgroup.conf", "CgroupPlugin=cgroup/v1\nCgroupAutomount=no\n"));
   const auto controller = ipc::ChildProcess::start({"slurmctld", "-D", "-i"});
   const auto node = ipc::ChildProcess::start({"slurmd", "-D", "-N", "here"});
   if (!controller.ok() || !node.ok() || !node_comes_up()) {
