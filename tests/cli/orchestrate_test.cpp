@@ -143,7 +143,7 @@ TEST_CASE("what is not asked for rightly is refused by name") {
   CHECK(message("plan", {}).starts_with("expected MODEL for a new plan"));
   CHECK(message("plan", {"toy", "toy"}).starts_with("expected models that differ"));
   CHECK(message("stats", {}) ==
-        "expected one of plan, status, next, record, report, found 'stats', did you mean 'status'?");
+        "expected one of plan, status, next, record, report, found 'stats', did you mean 'status'");
   CHECK(message("plan", {"toy", "--set", "pipelining_depth=8"}).starts_with("expected no --schedule or --set"));
   static_cast<void>(plan.orchestrate("plan", {"toy", "--gpu", "none"}));
   CHECK(message("status", {"--plan", "other"}) == "expected one of the plans default, found 'other'");
