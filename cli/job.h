@@ -32,8 +32,8 @@ struct Job {
   std::optional<GpuProbe> probe;           ///< where "auto" had to look
 };
 
-/// kUsage for unknown targets and knobs; otherwise as Checkpoint::open(). Where "auto" has to look for a GPU, it is by a
-/// worker that `launch` starts.
+/// kUsage for unknown targets and knobs; otherwise as Checkpoint::open(). Where "auto" has to look for a GPU, it is by
+/// a worker that `launch` starts.
 Result<Job> prepare(const std::string& model, const ScheduleOptions& options, const std::string& launch = "");
 
 /// What measures a job: the worker and this machine's GPU that the program is for, or its first one. kUnsupported, with
