@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <set>
 
 #include "schedule/schedule_config_json.h"
@@ -37,11 +38,11 @@ class WarmStart final : public Proposer {
 
  private:
   std::optional<Proposal> next_seed(const Campaign& campaign) {
-    if (ranked_.empty()) rank_all(campaign.header);
+    if (!ranked_) rank_all(campaign);
     std::set<std::string> tried = {schedule::config_to_json(campaign.start.config),
                                    schedule::config_to_json(campaign.incumbent.config)};
     for (const Trial& trial : campaign.trials) tried.insert(schedule::config_to_json(trial.proposal.config));
-    for (const Candidate& of : ranked_) {
+    for (const Candidate& of : *ranked_) {
       if (tried.contains(schedule::config_to_json(of.config))) continue;
       return Proposal{of.config,     describe_change(campaign.incumbent.config, of.config), "", "prior", "",
                       of.expected_us};
@@ -49,8 +50,12 @@ class WarmStart final : public Proposer {
     return std::nullopt;
   }
 
-  /// Best first; of equals the one that was drawn first. It does not depend on trials.
-  void rank_all(const CampaignHeader& about) {
+  /// Those that are expected to be faster than the start, best first; of equals the one that was drawn first. It does
+  /// not depend on trials.
+  void rank_all(const Campaign& campaign) {
+    const CampaignHeader& about = campaign.header;
+    const std::optional<ProgramFacts> start = outlook_(campaign.start.config);
+    const double start_us = start ? prior_.expected_us(campaign.start.config, *start, about) : HUGE_VAL;
     std::vector<Candidate> all;
     std::set<std::string> seen;
     const auto add = [&](const ScheduleConfig& config) {
@@ -66,7 +71,7 @@ class WarmStart final : public Proposer {
           all[i].expected_us = prior_.expected_us(all[i].config, *facts, about);
       }
     });
-    std::erase_if(all, [](const Candidate& of) { return !of.expected_us; });
+    std::erase_if(all, [](const Candidate& of) { return !of.expected_us || *of.expected_us >= start_us; });
     std::ranges::stable_sort(all, {}, [](const Candidate& of) { return *of.expected_us; });
     ranked_ = std::move(all);
   }
@@ -76,7 +81,7 @@ class WarmStart final : public Proposer {
   Outlook outlook_;
   std::unique_ptr<Proposer> then_;
   ThreadPool& pool_;
-  std::vector<Candidate> ranked_;
+  std::optional<std::vector<Candidate>> ranked_;
 };
 
 }  // namespace

@@ -19,9 +19,10 @@ struct WarmStartOptions {
   uint32_t knobs_max = 4;  ///< turned at once in the sample
 };
 
-/// Proposes the best ranked of a sample and of the prior's best schedules first, by the name "prior"; after those what
-/// `then` says. Every proposal says what the prior expects of it. What is proposed follows from the campaign's seed and
-/// trials, and from the prior. `prior` and `pool` must outlive it; `outlook` is called by several threads at once.
+/// Proposes the best ranked of a sample and of the prior's best schedules first, by the name "prior", as far as they
+/// are expected to be faster than the start; after those what `then` says. Every proposal says what the prior expects
+/// of it. What is proposed follows from the campaign's seed and trials, and from the prior. `prior` and `pool` must
+/// outlive it; `outlook` is called by several threads at once.
 [[nodiscard]] std::unique_ptr<Proposer> make_warm_start(const WarmStartOptions& options, const Prior& prior,
                                                         Outlook outlook, std::unique_ptr<Proposer> then,
                                                         ThreadPool& pool);

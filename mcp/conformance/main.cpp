@@ -48,7 +48,8 @@ int run_program(const std::vector<std::string_view>& arguments) {
   LogFile log;
   HttpOptions http;
   http.port = port.value_or(0);
-  const Status served = port ? serve_http(server, http, log) : serve_stdio(server, log);
+  const auto tell_where = [](const std::string& url) { fmt::print(stderr, "listening on {}\n", url); };
+  const Status served = port ? serve_http(server, http, log, tell_where) : serve_stdio(server, log);
   if (served) return 0;
   fmt::print(stderr, "amk-mcp-conformance: {}\n", served.error().text());
   return 3;

@@ -16,6 +16,9 @@ std::vector<std::string> with(std::vector<std::string> first, const std::vector<
   return first;
 }
 
+/// Where there is something to find.
+constexpr const char* kSlow = R"({"fusion_grouping": []})";
+
 /// Two models, drawn and not searched.
 std::string recorded(const Scratch& scratch) {
   for (const char* model : {"toy", "toy-2l"}) {
@@ -55,7 +58,8 @@ TEST_CASE("a corpus is counted, merged and checked; a prior learned from it seed
   std::ifstream again(scratch / "again");
   CHECK(std::string(std::istreambuf_iterator<char>(all), {}) == std::string(std::istreambuf_iterator<char>(again), {}));
 
-  const Json warm = run_json(loop_in(scratch, "new", {"9", "--prior", scratch / "all", "--campaign", "a"}), 0);
+  const Json warm =
+      run_json(loop_in(scratch, "new", {"9", "--prior", scratch / "all", "--campaign", "a", "--schedule", kSlow}), 0);
   const std::string id = warm["about"]["prior"];
   CHECK(id == counted["priors"][0]["prior"]);
   CHECK(any_holds(warm["notes"], "prior " + id));
@@ -66,7 +70,7 @@ TEST_CASE("a corpus is counted, merged and checked; a prior learned from it seed
   CHECK(warm["ranking"]["prior"].is_number());
 
   // Picked up after 4, it goes the same way; without what it learned from it says so.
-  run_json(loop_in(scratch, "cut", {"4", "--prior", scratch / "all", "--campaign", "a"}), 0);
+  run_json(loop_in(scratch, "cut", {"4", "--prior", scratch / "all", "--campaign", "a", "--schedule", kSlow}), 0);
   const Json rest = run_json(loop_in(scratch, "cut", {"5", "--campaign", "a"}), 0);
   for (size_t i = 0; i < 5; ++i) CHECK(rest["tried"][i]["schedule"] == warm["tried"][i + 4]["schedule"]);
   CHECK(run_json(loop_in(scratch, "cut", {"1", "--campaign", "a", "--prior", scratch / "all"}), 2)["error"]["code"] ==
