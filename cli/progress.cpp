@@ -26,7 +26,6 @@ struct Progress::State {
   std::mutex mutex;
   std::condition_variable wake;
   std::string what;
-  std::string detail;
   uint32_t done = 0;
   uint32_t of = 0;
   bool stopping = false;
@@ -39,7 +38,7 @@ struct Progress::State {
   void draw() {
     if (lines) {
       const std::chrono::duration<double> seconds = Clock::now() - step_start;
-      const Json step = {{"step", what}, {"done", done}, {"of", of}, {"seconds", seconds.count()}, {"detail", detail}};
+      const Json step = {{"step", what}, {"done", done}, {"of", of}, {"seconds", seconds.count()}};
       fmt::print(stderr, "{}\n", Json{{"progress", step}}.dump(-1, ' ', false, Json::error_handler_t::replace));
       return;
     }
@@ -74,12 +73,11 @@ Progress::Progress(const Output& output) {
 
 Progress::~Progress() { stop(); }
 
-void Progress::step(std::string_view what, uint32_t done, uint32_t of, std::string_view detail) {
+void Progress::step(std::string_view what, uint32_t done, uint32_t of) {
   if (!state_) return;
   const std::lock_guard lock(state_->mutex);
   if (state_->what != what) state_->step_start = Clock::now();
   state_->what = what;
-  state_->detail = detail;
   state_->done = done;
   state_->of = of;
 }

@@ -2,8 +2,7 @@
 //
 // With --progress-lines instead, whether or not stderr is a terminal, lines that a program reads, at most five a
 // second:
-//   {"progress":{"step":"comparing with the oracle","done":3,"of":16,"seconds":1.5,"detail":""}}
-// "of" 0: nobody knows; "seconds": since the step began.
+//   {"progress":{"step":"comparing with the oracle","done":3,"of":16}}     "of" 0: nobody knows
 #pragma once
 
 #include <cstdint>
@@ -23,8 +22,7 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
 
   /// What is being done, how much of how much of it; `of` = 0 when nobody knows. Thread-safe.
-  /// `detail` is more about it, for a program.
-  void step(std::string_view what, uint32_t done = 0, uint32_t of = 0, std::string_view detail = "");
+  void step(std::string_view what, uint32_t done = 0, uint32_t of = 0);
   /// Clears the line and shows nothing more: before anything else is written to the terminal.
   void stop();
 

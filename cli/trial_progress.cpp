@@ -3,23 +3,34 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "search/trial_json.h"
 
 namespace amk::cli {
+namespace {
 
-TrialProgress::TrialProgress(const Output& output, const search::MoveOnRules& rules) : rules_(rules) {
-  if (!output.progress_lines()) return;
-  progress_.emplace(output);
-  progress_->step("searching, trial", 0, rules_.trials);
-}
+constexpr std::chrono::milliseconds kEvery{200};
+
+}  // namespace
+
+TrialProgress::TrialProgress(const Output& output, const search::MoveOnRules& rules)
+    : rules_(rules), wanted_(output.progress_lines() && !output.quiet()) {}
 
 void TrialProgress::tell(const search::Campaign& campaign) {
-  if (!progress_) return;
   ++trials_;
-  const std::chrono::duration<double, std::ratio<60>> minutes = std::chrono::steady_clock::now() - start_;
-  progress_->step("searching, trial", trials_, rules_.trials, search_words(campaign, rules_, trials_, minutes.count()));
+  const Clock::time_point now = Clock::now();
+  if (!wanted_ || now < told_ + kEvery) return;
+  told_ = now;
+  const std::chrono::duration<double> seconds = now - start_;
+  const Json step = {{"step", "searching, trial"},
+                     {"done", trials_},
+                     {"of", rules_.trials},
+                     {"seconds", seconds.count()},
+                     {"detail", search_words(campaign, rules_, trials_, seconds.count() / 60)}};
+  fmt::print(stderr, "{}\n", Json{{"progress", step}}.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 std::string search_words(const search::Campaign& campaign, const search::MoveOnRules& rules, uint32_t trials,

@@ -71,7 +71,7 @@ class WarmStart final : public Proposer {
           all[i].expected_us = prior_.expected_us(all[i].config, *facts, about);
       }
     });
-    std::erase_if(all, [](const Candidate& of) { return !of.expected_us || *of.expected_us >= start_us; });
+    std::erase_if(all, [start_us](const Candidate& of) { return !of.expected_us || *of.expected_us >= start_us; });
     std::ranges::stable_sort(all, {}, [](const Candidate& of) { return *of.expected_us; });
     ranked_ = std::move(all);
   }

@@ -16,8 +16,8 @@ Json number_property(const std::string& doc, double min, double max, const std::
 }
 
 Json loop_properties() {
-  Json trials = {{"type", "integer"}, {"minimum", 0}, {"maximum", 100000}};
-  trials["description"] = "End after so many trials; 0 is no bound. From 0 to 100000; default 50, or 0 with minutes.";
+  Json trials = {{"type", "integer"}, {"minimum", 1}, {"maximum", 100000}};
+  trials["description"] = "End after so many trials. From 1 to 100000; default 50, or no bound with minutes.";
   Json seed = {{"type", "integer"}, {"minimum", 0}, {"maximum", 9007199254740991}};
   seed["description"] =
       "Seed of the search and of the tokens fed. From 0 to 9007199254740991; default the campaign's, or 1.";

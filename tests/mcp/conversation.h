@@ -1,8 +1,10 @@
 // A session in this process, with whatever server the test makes: messages in, and what it says in lines.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -25,9 +27,10 @@ class Conversation {
   void send(const Json& message) { session_.receive(message.dump(), send_to(said_)); }
   /// The reply to the request; throws where none comes.
   Json ask(const Json& request) {
+    const auto before = static_cast<std::ptrdiff_t>(said().size());  // ids come again
     send(request);
     const auto is_reply = [&](const Json& message) { return message.contains("id") && message["id"] == request["id"]; };
-    std::optional<Json> reply = wait_for(said_, is_reply);
+    std::optional<Json> reply = wait_for(said_, is_reply, before);
     if (!reply) throw std::runtime_error("expected a reply, found none");
     return *reply;
   }
@@ -57,9 +60,10 @@ class Conversation {
     const std::lock_guard lock(mutex_);
     return messages;
   }
-  std::optional<Json> wait_for(const Messages& messages, const std::function<bool(const Json&)>& wanted) {
+  std::optional<Json> wait_for(const Messages& messages, const std::function<bool(const Json&)>& wanted,
+                               std::ptrdiff_t from = 0) {
     std::unique_lock lock(mutex_);
-    const auto find = [&] { return std::find_if(messages.begin(), messages.end(), wanted); };
+    const auto find = [&] { return std::find_if(messages.begin() + from, messages.end(), wanted); };
     more_.wait_for(lock, std::chrono::seconds(10), [&] { return find() != messages.end(); });
     return find() == messages.end() ? std::nullopt : std::optional<Json>(*find());
   }

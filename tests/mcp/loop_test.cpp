@@ -23,7 +23,7 @@ Json short_loop(int trials) { return {{"model", "toy"}, {"gpu", "none"}, {"trial
 
 /// A campaign that goes on until it is ended.
 Json endless_loop() {
-  Json out = {{"model", "toy"},   {"gpu", "none"},     {"trials", 0}, {"minutes", 600},
+  Json out = {{"model", "toy"},   {"gpu", "none"},     {"minutes", 600},
               {"max_reverts", 0}, {"pct_of_floor", 0}, {"threads", 1}};
   return out;
 }

@@ -46,7 +46,8 @@ TEST_CASE("prompts are listed with their arguments, alike in both eras") {
 TEST_CASE("a prompt is filled in with what is given, and names only tools and resources that are there") {
   Served served;
   std::set<std::string> tools;
-  for (const Json& tool : served.server.ask(request(1, "tools/list"))["result"]["tools"]) tools.insert(tool["name"]);
+  const Json listed = served.server.ask(request(1, "tools/list"))["result"]["tools"];
+  for (const Json& tool : listed) tools.insert(tool["name"]);
   const Json arguments = {{"model", "synthetic:smollm2-135m"}, {"gpu", "a100"}};
   for (const char* name : {"amk-optimize", "amk-autoresearch", "amk-compile", "amk-diagnose"}) {
     CAPTURE(name);
