@@ -197,10 +197,11 @@ class StdioServer final : public Server {
 
   void exchange(const std::vector<Mix::Request>& window, Judge& judge) override {
     std::map<Json, const Mix::Request*> waiting;
-    for (const Mix::Request& one : window) {
-      waiting[one.message["id"]] = &one;
-      process_.send(one.message);
-    }
+    for (const Mix::Request& one : window) waiting[one.message["id"]] = &one;
+    // Written beside the reading: replies fill the pipe, and who waits for room in it does not read.
+    std::jthread writer([&] {
+      for (const Mix::Request& one : window) process_.send(one.message);
+    });
     while (!waiting.empty()) {
       const Json reply = process_.receive();
       if (reply.contains("method")) continue;
@@ -212,6 +213,7 @@ class StdioServer final : public Server {
       judge.see(*found->second, reply);
       waiting.erase(found);
     }
+    writer.join();
     process_.forget_seen();
   }
 

@@ -11,7 +11,8 @@ export const checkpoint = fileURLToPath(new URL('../../models/shakespeare-llama-
 export const build = process.env.AMK_BUILD_DIR;
 export const amkMcp = path.join(build, 'bin', 'amk-mcp');
 export const conformanceServer = path.join(build, 'bin', 'amk-mcp-conformance');
-const scratchRoot = path.join(build, 'clients', 'scratch');
+/** Of this check alone: others run beside it. */
+const scratchRoot = path.join(build, 'clients', `scratch-${process.pid}`);
 
 /** The folder of an installed package group: 'protocol', 'claude' or 'codex'. */
 export const modulesOf = (group) => path.join(build, 'clients', group, 'node_modules');
