@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "schedule/schedule_config_json.h"
+#include "search/ranking.h"
 #include "search/report_analysis.h"
 #include "search/report_charts.h"
 #include "search/search_space.h"

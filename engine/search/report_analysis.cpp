@@ -48,21 +48,6 @@ std::string reason_key(const Trial& trial) {
   return without_numbers(trial.reason.substr(0, end));
 }
 
-/// Ranks from 1; ties share their mean.
-std::vector<double> ranks_of(std::span<const double> values) {
-  std::vector<size_t> order(values.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::ranges::sort(order, [&](size_t a, size_t b) { return values[a] < values[b]; });
-  std::vector<double> out(values.size());
-  for (size_t i = 0; i < order.size();) {
-    size_t end = i;
-    while (end < order.size() && values[order[end]] == values[order[i]]) ++end;
-    for (size_t j = i; j < end; ++j) out[order[j]] = (static_cast<double>(i + end) + 1) / 2;
-    i = end;
-  }
-  return out;
-}
-
 }  // namespace
 
 std::vector<KnobEffect> knob_effects(const Campaign& campaign) {
@@ -109,23 +94,6 @@ std::vector<ReasonGroup> reasons_against(const Campaign& campaign) {
   }
   std::ranges::stable_sort(out, std::greater<>(), &ReasonGroup::trials);
   return out;
-}
-
-std::optional<double> rank_correlation(std::span<const double> a, std::span<const double> b) {
-  if (a.size() != b.size() || a.size() < 3) return std::nullopt;
-  const std::vector<double> x = ranks_of(a);
-  const std::vector<double> y = ranks_of(b);
-  const double mean = (static_cast<double>(a.size()) + 1) / 2;
-  double xy = 0;
-  double xx = 0;
-  double yy = 0;
-  for (size_t i = 0; i < x.size(); ++i) {
-    xy += (x[i] - mean) * (y[i] - mean);
-    xx += (x[i] - mean) * (x[i] - mean);
-    yy += (y[i] - mean) * (y[i] - mean);
-  }
-  if (xx == 0 || yy == 0) return std::nullopt;
-  return xy / std::sqrt(xx * yy);
 }
 
 uint32_t turned_by(const Campaign& campaign, const std::string& knob) {

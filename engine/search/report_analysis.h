@@ -37,10 +37,6 @@ struct ReasonGroup {
 /// The most frequent first; trials that were kept are in none.
 [[nodiscard]] std::vector<ReasonGroup> reasons_against(const Campaign& campaign);
 
-/// Spearman's rank correlation of two lists of one length: 1, the same order; -1, the opposite. Ties share their mean
-/// rank. nullopt of fewer than three pairs, or where one list is all ties.
-[[nodiscard]] std::optional<double> rank_correlation(std::span<const double> a, std::span<const double> b);
-
 /// The trial that gave the incumbent its value of a knob; 0 where it is the start's.
 [[nodiscard]] uint32_t turned_by(const Campaign& campaign, const std::string& knob);
 

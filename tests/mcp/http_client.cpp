@@ -243,6 +243,13 @@ bool HttpConnection::ends_within(milliseconds patience) {
   return true;
 }
 
+/// Of `headers` goes what `more` names, too.
+void drop_replaced(Headers& headers, const Headers& more) {
+  for (const auto& given : more) {
+    std::erase_if(headers, [&](const auto& header) { return lower(header.first) == lower(given.first); });
+  }
+}
+
 std::string http_request(const std::string& method, const std::string& body, const Headers& more,
                          const std::string& path) {
   Headers headers = {{"Host", "127.0.0.1"}, {"Accept", "application/json, text/event-stream"}};
@@ -250,9 +257,7 @@ std::string http_request(const std::string& method, const std::string& body, con
     headers.emplace_back("Content-Type", "application/json");
     headers.emplace_back("Content-Length", std::to_string(body.size()));
   }
-  for (const auto& [name, value] : more) {
-    std::erase_if(headers, [&](const auto& header) { return lower(header.first) == lower(name); });
-  }
+  drop_replaced(headers, more);
   headers.insert(headers.end(), more.begin(), more.end());
   std::string out = method + " " + path + " HTTP/1.1\r\n";
   for (const auto& [name, value] : headers) {
@@ -268,9 +273,7 @@ std::string modern_post(const Json& message, const Headers& more) {
   const Json params = message.value("params", Json::object());
   if (params.contains("name")) headers.emplace_back("Mcp-Name", params["name"].get<std::string>());
   if (params.contains("uri")) headers.emplace_back("Mcp-Name", params["uri"].get<std::string>());
-  for (const auto& [name, value] : more) {
-    std::erase_if(headers, [&](const auto& header) { return lower(header.first) == lower(name); });
-  }
+  drop_replaced(headers, more);
   headers.insert(headers.end(), more.begin(), more.end());
   return post(message, headers);
 }

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -27,7 +28,14 @@ struct Caller final : mcp::CallContext {
   mcp::Stop stop() const override { return wanted; }
   void pause(milliseconds time) override { std::this_thread::sleep_for(time); }
   void progress(const std::string&) override {}
+  void progress_of(double, double) override {}
   void log(mcp::LogLevel, const std::string&) override {}
+  const mcp::Json& client_capabilities() const override { return nothing; }
+  std::optional<mcp::Json> ask(const mcp::Json&) override { return std::nullopt; }
+  const std::string& kept_state() const override { return no_state; }
+
+  const mcp::Json nothing = mcp::Json::object();
+  const std::string no_state;
 };
 
 mcp::ToolResult answer(const char* text) {

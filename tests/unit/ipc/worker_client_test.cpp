@@ -342,7 +342,7 @@ TEST_CASE("a launcher's words are split as a shell splits them, and by nothing m
 }
 
 TEST_CASE("a launcher that forwards the streams is as good as the worker: env, a script, one that goes by the line") {
-  const Environment named("AMK_WORKER", AMK_WORKER_PROGRAM);
+  const test::Environment named("AMK_WORKER", AMK_WORKER_PROGRAM);
   CHECK(launched_worker("").value().arguments == std::vector<std::string>{AMK_WORKER_PROGRAM});
   CHECK_FALSE(launched_worker("'").ok());
   for (const char* launch : {"/usr/bin/env A=1", "sh -c '\"$0\" \"$@\"'", "sh -c 'exec \"$0\" | sed -u \"\"'"}) {

@@ -47,15 +47,6 @@ TEST_CASE("reasons that differ in numbers only are one, the most frequent first,
   CHECK(groups[2].outcome == Outcome::kBroken);
 }
 
-TEST_CASE("rank correlation sees order alone, shares ranks among ties, and is silent where there is none") {
-  const std::vector<double> rising = {1, 2, 3, 4};
-  CHECK(rank_correlation(rising, std::vector<double>{10, 100, 1000, 1001}) == doctest::Approx(1));
-  CHECK(rank_correlation(rising, std::vector<double>{4, 3, 2, 1}) == doctest::Approx(-1));
-  CHECK(rank_correlation(rising, std::vector<double>{1, 1, 2, 2}) == doctest::Approx(0.894427));
-  CHECK(rank_correlation(rising, std::vector<double>{5, 5, 5, 5}) == std::nullopt);
-  CHECK(rank_correlation(std::vector<double>{1, 2}, std::vector<double>{1, 2}) == std::nullopt);
-}
-
 TEST_CASE("a knob was turned by the last kept trial that changed it") {
   MadeUpCampaign made("c");
   made.tried(made.turned(8), 0.9).idle(1).tried(made.turned(6), 0.9);
