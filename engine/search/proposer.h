@@ -34,6 +34,7 @@ struct WalkOptions {
   uint32_t restart_after = 16;  ///< trials in a row without a keep, after which it looks elsewhere
   uint32_t region_trials = 8;   ///< trials around one fresh place
   uint32_t region_knobs = 3;    ///< knobs that a fresh place has turned, from the incumbent
+  uint32_t region_draw = 6;     ///< places that are ranked for each; the best one is taken
 };
 
 /// Epsilon-greedy over the neighbours of the incumbent, one knob turned; around fresh places when that is stuck. What

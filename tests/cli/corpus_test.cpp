@@ -59,7 +59,7 @@ TEST_CASE("a corpus is counted, merged and checked; a prior learned from it seed
   CHECK(std::string(std::istreambuf_iterator<char>(all), {}) == std::string(std::istreambuf_iterator<char>(again), {}));
 
   const Json warm =
-      run_json(loop_in(scratch, "new", {"9", "--prior", scratch / "all", "--campaign", "a", "--schedule", kSlow}), 0);
+      run_json(loop_in(scratch, "new", {"24", "--prior", scratch / "all", "--campaign", "a", "--schedule", kSlow}), 0);
   const std::string id = warm["about"]["prior"];
   CHECK(id == counted["priors"][0]["prior"]);
   CHECK(any_holds(warm["notes"], "prior " + id));

@@ -142,14 +142,15 @@ TEST_CASE("inspect lists a level, a queue or one task") {
 TEST_CASE("propose lists every knob and predicts what turning each would do, the fastest first") {
   const Json document = run_json({"propose", "toy", "--gpu", "h100"}, 0);
   CHECK(keys_of(document) ==
-        std::set<std::string>{"model", "gpu", "context", "incumbent", "knobs", "proposals", "notes"});
+        std::set<std::string>{"model", "gpu", "context", "incumbent", "campaign", "last_trace", "advice", "knobs",
+                              "proposals", "notes"});
   CHECK(keys_of(document["incumbent"]) == std::set<std::string>{"schedule", "schedule_id", "tasks", "latency_us",
                                                                 "latency_kind", "position", "floor_us", "wait_us",
                                                                 "stream_us", "bottleneck", "levels"});
   std::set<std::string> paths;
   for (const Json& knob : document["knobs"]) {
     CHECK(keys_of(knob) == std::set<std::string>{"knob", "type", "default", "present", "min", "max", "step", "unit",
-                                                 "values", "auto", "pass", "meaning"});
+                                                 "values", "auto", "pass", "meaning", "addresses"});
     paths.insert(knob["knob"].get<std::string>());
   }
   double last = 0;

@@ -47,6 +47,13 @@ std::string read_line(int fd) {
   return line;
 }
 
+/// Of `headers` goes what `more` names, too.
+void drop_replaced(Headers& headers, const Headers& more) {
+  for (const auto& given : more) {
+    std::erase_if(headers, [&](const auto& header) { return lower(header.first) == lower(given.first); });
+  }
+}
+
 }  // namespace
 
 HttpServerProcess::HttpServerProcess(std::vector<std::string> command) {
@@ -241,13 +248,6 @@ bool HttpConnection::ends_within(milliseconds patience) {
     pending_.clear();
   }
   return true;
-}
-
-/// Of `headers` goes what `more` names, too.
-void drop_replaced(Headers& headers, const Headers& more) {
-  for (const auto& given : more) {
-    std::erase_if(headers, [&](const auto& header) { return lower(header.first) == lower(given.first); });
-  }
 }
 
 std::string http_request(const std::string& method, const std::string& body, const Headers& more,

@@ -325,7 +325,7 @@ TEST_CASE("--read-only and --tools leave only what they say") {
     CHECK(definition["annotations"]["readOnlyHint"] == true);
     CHECK(definition["name"] != "amk_eval");
   }
-  CHECK(definitions(read_only.server).size() == 7);
+  CHECK(definitions(read_only.server).size() == 10);
   Served some({"--tools=amk_eval,amk_doctor"});
   CHECK(definitions(some.server).size() == 2);
   const Json reply = some.server.ask(request(1, "tools/call", {{"name", "amk_runs"}}));

@@ -48,16 +48,16 @@ struct ProductKnobs {
   constexpr bool operator==(const ProductKnobs&) const = default;
 };
 constexpr ProductKnobs knobs_of(Opcode opcode) {
-  using namespace build::knob;
+  namespace knob = build::knob;
   switch (opcode) {
     case Opcode::kQkvRopeAppend:
     case Opcode::kNormQkvRopeAppend:
-      return {qkv_pairs_ahead, qkv_batch_tiles};
+      return {knob::qkv_pairs_ahead, knob::qkv_batch_tiles};
     case Opcode::kGateUpSilu:
     case Opcode::kNormGateUpSilu:
-      return {gate_up_pairs_ahead, gate_up_batch_tiles};
+      return {knob::gate_up_pairs_ahead, knob::gate_up_batch_tiles};
     default:
-      return {gemv_pairs_ahead, gemv_batch_tiles};
+      return {knob::gemv_pairs_ahead, knob::gemv_batch_tiles};
   }
 }
 static_assert(build::knob::gemv_batch_tiles <= kBatchTiles && build::knob::qkv_batch_tiles <= kBatchTiles &&
