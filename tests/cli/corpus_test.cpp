@@ -59,7 +59,9 @@ TEST_CASE("a corpus is counted, merged and checked; a prior learned from it seed
   CHECK(std::string(std::istreambuf_iterator<char>(all), {}) == std::string(std::istreambuf_iterator<char>(again), {}));
 
   const Json warm =
-      run_json(loop_in(scratch, "new", {"24", "--prior", scratch / "all", "--campaign", "a", "--schedule", kSlow}), 0);
+      run_json(loop_in(scratch, "new",
+                       {"24", "--prior", scratch / "all", "--campaign", "a", "--schedule", kSlow, "--epsilon", "1"}),
+               0);
   const std::string id = warm["about"]["prior"];
   CHECK(id == counted["priors"][0]["prior"]);
   CHECK(any_holds(warm["notes"], "prior " + id));
@@ -70,8 +72,10 @@ TEST_CASE("a corpus is counted, merged and checked; a prior learned from it seed
   CHECK(warm["ranking"]["prior"].is_number());
 
   // Picked up after 4, it goes the same way; without what it learned from it says so.
-  run_json(loop_in(scratch, "cut", {"4", "--prior", scratch / "all", "--campaign", "a", "--schedule", kSlow}), 0);
-  const Json rest = run_json(loop_in(scratch, "cut", {"5", "--campaign", "a"}), 0);
+  run_json(loop_in(scratch, "cut",
+                   {"4", "--prior", scratch / "all", "--campaign", "a", "--schedule", kSlow, "--epsilon", "1"}),
+           0);
+  const Json rest = run_json(loop_in(scratch, "cut", {"5", "--campaign", "a", "--epsilon", "1"}), 0);
   for (size_t i = 0; i < 5; ++i) CHECK(rest["tried"][i]["schedule"] == warm["tried"][i + 4]["schedule"]);
   CHECK(run_json(loop_in(scratch, "cut", {"1", "--campaign", "a", "--prior", scratch / "all"}), 2)["error"]["code"] ==
         "usage");

@@ -263,11 +263,13 @@ TEST_CASE("case 17: the program lists the same over HTTP as over stdio, every ti
   CHECK(left.size() == wanted["tools"].size() - 2);
 }
 
-TEST_CASE("from start to first reply it takes less than 50 ms, and tools/list less than 5 ms") {
+// Alone on the machine, as the ctest entry mcp_http_speed.
+TEST_CASE("speed: from start to first reply it takes less than 50 ms, and tools/list less than 5 ms" *
+          doctest::skip()) {
   TempDirectory scratch;
   double first = 1e9;
   double list = 1e9;
-  for (int round = 0; round < 5; ++round) {  // the best of five: other tests run beside this one
+  for (int round = 0; round < 5; ++round) {
     const auto start = steady_clock::now();
     HttpServerProcess server(amk_mcp(scratch.path()));
     HttpConnection client(server.port());

@@ -186,7 +186,8 @@ TEST_CASE("a checkpoint that changes is proposed for anew") {
   CHECK(server.ask(propose(3, arguments))["result"]["isError"] == true);
 }
 
-TEST_CASE("once warm, amk_propose is answered thousands of times a second") {
+// Alone on the machine, as the ctest entry mcp_speed.
+TEST_CASE("speed: once warm, amk_propose is answered thousands of times a second" * doctest::skip()) {
   TempDirectory scratch;
   McpProcess server(amk_mcp(scratch.path()), "/");
   server.initialize();

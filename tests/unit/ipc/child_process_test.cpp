@@ -120,7 +120,10 @@ TEST_CASE("a child goes with its object, its own children too, and moves with it
 
 TEST_CASE("a child gets no descriptor but its three streams, also when ours are closed") {
   const int leaked = ::open("/dev/null", O_RDONLY);  // not close-on-exec, as some library might leave it
-  ChildProcess child = shell("ls /proc/$$/fd | tr '\\n' ' '");
+  REQUIRE(leaked < 100);
+  // By what is built into the shell: a pipeline would make it open descriptors of its own.
+  ChildProcess child =
+      shell("i=0; while [ $i -lt 100 ]; do [ -e /proc/$$/fd/$i ] && printf '%s ' $i; i=$((i+1)); done");
   CHECK(read_all(child) == "0 1 2 ");
   ::close(leaked);
 

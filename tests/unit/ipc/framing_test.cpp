@@ -164,7 +164,7 @@ TEST_CASE("what is too large is refused before a byte of it is written") {
   TestPipe pipe;
   const FrameResult written = write_frame(pipe.write(), std::string(kFrameBytesMax, 'x'));
   CHECK(written.status == FrameStatus::kTooLarge);
-  CHECK(written.problem == "expected a frame of at most 268435456 bytes, found one of 268435458");
+  CHECK(written.problem == "expected a frame of at most 268435456 bytes, found one of 268435459");
   pipe.close_write();
   CHECK(read_frame(pipe.read()).status == FrameStatus::kEnd);
 }

@@ -121,7 +121,7 @@ TEST_CASE("the megakernel compiles unfused, with every protocol, back end and wa
 
 TEST_CASE("the megakernel compiles with build knobs at their least and most; their defaults spill nothing") {
   if (no_nvrtc()) return;
-  const test::LoweredModel model = test::open_model("tests/models/llama-bf16-sharded");
+  const test::LoweredModel model = test::open_model("synthetic:llama-3.2-1b");
   constexpr uint32_t kFrameMax = 64;  // bytes; what more would cost is no longer worth a trial
   for (const auto& [target, sm] : {std::pair{"a100", 80U}, {"h100", 90U}}) {
     const Resources standard = resources_with(model, target, sm, &abi::BuildKnobInfo::default_value);
