@@ -239,11 +239,6 @@ Json HttpConnection::read_result() {
   return message;
 }
 
-bool HttpConnection::is_cut_within(milliseconds patience) const {
-  pollfd waiting{fd_, POLLRDHUP, 0};
-  return ::poll(&waiting, 1, static_cast<int>(patience.count())) == 1;
-}
-
 bool HttpConnection::ends_within(milliseconds patience) {
   const auto end = Clock::now() + patience;
   while (!ended_) {

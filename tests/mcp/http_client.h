@@ -76,8 +76,6 @@ class HttpConnection {
   [[nodiscard]] int comments() const { return comments_; }  ///< that were skipped
   /// The reply to a request, whether it comes as JSON or in a stream; what is before it there is dropped.
   Json read_result();
-  /// Whether the server cuts the connection by then, while nothing is read from it.
-  [[nodiscard]] bool is_cut_within(std::chrono::milliseconds patience) const;
   /// Whether the server ends the connection by then; what it sends before is dropped.
   bool ends_within(std::chrono::milliseconds patience);
 
