@@ -52,6 +52,27 @@ Action declare_eval(CLI::App& app) {
   return [options](Output& output) { return eval(*options, output); };
 }
 
+Action declare_quantize(CLI::App& app) {
+  auto options = std::make_shared<QuantizeOptions>();
+  add_source(app, "MODEL", options->model, "a checkpoint's directory, or a built-in model");
+  app.add_option("--weights", options->weights,
+                 "int8 or int4, with a scale for 128 columns of a row, :64 or the whole :row; must be given")
+      ->type_name("FORMAT");
+  app.add_option_function<uint32_t>(
+         "--positions", [options](const uint32_t& given) { options->positions = given; },
+         "positions that both models are run for (default 16; of a text, all)")
+      ->check(integer(1, UINT32_MAX))
+      ->type_name("N");
+  CLI::Option* seed = app.add_option("--seed", options->seed, "seed of the tokens fed to both (default 1)")
+                          ->check(integer(0, UINT64_MAX))
+                          ->type_name("N");
+  app.add_option("--text", options->text_file, "feed the tokens of this text, and say both models' perplexity, too")
+      ->type_name("FILE")
+      ->excludes(seed);
+  add_run(app, options->run, false);
+  return [options](Output& output) { return quantize(*options, output); };
+}
+
 Action declare_generate(CLI::App& app) {
   auto options = std::make_shared<GenerateOptions>();
   add_source(app, "MODEL|BUNDLE", options->source,
@@ -189,6 +210,8 @@ constexpr Verb kVerbs[] = {
      "amk compile models/shakespeare-llama-3m --gpu h100 --out build", declare_compile},
     {"eval", "Say whether a schedule is valid, correct and how fast",
      "amk eval synthetic:smollm2-135m --set pipelining_depth=8 --json", declare_eval},
+    {"quantize", "What quantising a model's weights costs in accuracy, and saves in bytes",
+     "amk quantize models/shakespeare-llama-3m --weights int4", declare_quantize},
     {"generate", "Continue a prompt",
      "amk generate models/shakespeare-llama-3m --prompt ROMEO: --max-tokens 64 --verify", declare_generate},
     {"validate", "Prove a program safe, or say everything that is wrong with it",

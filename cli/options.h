@@ -49,6 +49,15 @@ struct EvalOptions {
   std::string perplexity_file;  ///< empty: none
 };
 
+struct QuantizeOptions {
+  std::string model;
+  std::string weights;  ///< empty: not given
+  RunOptions run;
+  std::optional<uint32_t> positions;  ///< none: 16, or all of the text
+  uint64_t seed = 1;
+  std::string text_file;  ///< whose tokens are fed; empty: tokens from the seed
+};
+
 struct GenerateOptions {
   std::string source;  ///< a model or a bundle
   ScheduleOptions schedule;

@@ -7,30 +7,20 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "base/files.h"
 #include "cli/job.h"
 #include "cli/progress.h"
+#include "cli/text_tokens.h"
 #include "cli/verbs/verbs.h"
 #include "cli/verdict_text.h"
 #include "eval/evaluate.h"
 #include "eval/perplexity.h"
 #include "eval/verdict_json.h"
-#include "model/tokenizer.h"
 
 namespace amk::cli {
 namespace {
 
-constexpr uint64_t kTextBytesMax = 64ULL << 20;
-
 Result<std::vector<uint32_t>> read_tokens(const std::string& file, const Job& job) {
-  if (job.checkpoint.directory().empty()) {
-    return Error{ErrorCode::kUsage,
-                 fmt::format("expected a model with a tokenizer, found the built-in {}", job.checkpoint.name()),
-                 "--perplexity", ""};
-  }
-  AMK_ASSIGN_OR_RETURN(const std::string text, read_file(file, kTextBytesMax));
-  AMK_ASSIGN_OR_RETURN(const model::Tokenizer tokenizer, model::Tokenizer::open(job.checkpoint.directory()));
-  AMK_ASSIGN_OR_RETURN(std::vector<uint32_t> ids, tokenizer.encode(text, true));
+  AMK_ASSIGN_OR_RETURN(std::vector<uint32_t> ids, text_tokens(file, job.checkpoint, "--perplexity"));
   if (ids.size() >= 2 && ids.size() <= job.context) return ids;
   return Error{ErrorCode::kUsage,
                fmt::format("expected 2 to {} tokens, the context, found {}", job.context, ids.size()), file,

@@ -16,6 +16,7 @@ Result<Exit> validate(const ValidateOptions& options, Output& output);
 /// --campaign and --replay of validate: the validator is what is judged.
 Result<Exit> campaign(const ValidateOptions& options, Output& output);
 Result<Exit> propose(const ProposeOptions& options, Output& output);
+Result<Exit> quantize(const QuantizeOptions& options, Output& output);
 Result<Exit> loop(const LoopOptions& options, Output& output);
 Result<Exit> tune_instruction(const TuneOptions& options, Output& output);
 Result<Exit> corpus(const CorpusOptions& options, Output& output);

@@ -11,6 +11,7 @@
 #include "eval/history.h"
 #include "eval/logits.h"
 #include "eval/oracle.h"
+#include "eval/seeded_tokens.h"
 #include "eval/tolerance.h"
 
 namespace amk::eval {
@@ -18,13 +19,6 @@ namespace {
 
 /// Passes of one launch that the oracle follows: it takes long over each.
 constexpr uint32_t kFollowedPasses = 64;
-
-std::vector<uint32_t> random_tokens(const model::ModelConfig& config, uint32_t count, uint64_t seed) {
-  Random random(seed);
-  std::vector<uint32_t> tokens;
-  for (uint32_t i = 0; i < count; ++i) tokens.push_back(static_cast<uint32_t>(random.below(config.vocab_size)));
-  return tokens;
-}
 
 bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
@@ -102,7 +96,7 @@ class Comparison {
 
   /// The first positions, one after another.
   Status compare_first() {
-    const std::vector<uint32_t> tokens = random_tokens(config_, std::min(request_.positions, context_), request_.seed);
+    const std::vector<uint32_t> tokens = seeded_tokens(config_, std::min(request_.positions, context_), request_.seed);
     AMK_TRY(machine_.reset());
     AMK_ASSIGN_OR_RETURN(const Run found, feed(tokens, "running"));
     AMK_TRY(machine_.reset());
@@ -134,7 +128,7 @@ class Comparison {
 
   Status compare_at(uint32_t position) {
     const uint64_t seed = mix64(request_.seed) + position;
-    const std::vector<uint32_t> token = random_tokens(config_, 1, seed);
+    const std::vector<uint32_t> token = seeded_tokens(config_, 1, seed);
     progress(fmt::format("comparing position {}", position), 0, 1);
     AMK_TRY(machine_.set_history(seed, position));
     AMK_ASSIGN_OR_RETURN(const Run found, feed(token, "running"));
@@ -152,7 +146,7 @@ class Comparison {
     if (passes <= 1) return {};
     if (passes < std::min(program_.launch.tokens_per_launch, context_))
       verdict_.notes.push_back(fmt::format("compared a launch of {} passes; longer ones were not run", passes));
-    std::vector<uint32_t> fed = random_tokens(config_, 1, request_.seed + 1);
+    std::vector<uint32_t> fed = seeded_tokens(config_, 1, request_.seed + 1);
     AMK_TRY(machine_.reset());
     AMK_ASSIGN_OR_RETURN(const std::vector<uint32_t> tokens, machine_.decode(fed.front(), passes));
     AMK_ASSIGN_OR_RETURN(const std::vector<float> logits, machine_.logits());

@@ -7,7 +7,7 @@ using namespace amk::test;
 namespace {
 
 const std::vector<std::string> kVerbs = {"doctor",  "compile", "eval",  "generate", "validate", "propose",
-                                         "inspect", "bench",   "trace", "loop",     "log"};
+                                         "inspect", "bench",   "trace", "loop",     "log",      "quantize"};
 
 bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
