@@ -23,9 +23,10 @@ ToolResult run(RunStore& store, const Json& arguments) {
   ToolResult out;
   out.structured = {
       {"summary", fmt::format("{} run(s) listed, {} of them queued or running.", runs.size(), going)},
-      {"next", runs.empty()
-                   ? "amk_eval, amk_compile, amk_generate, amk_bench, amk_trace and amk_autoresearch start runs."
-                   : "amk_run_status has the result of one."},
+      {"next",
+       runs.empty()
+           ? "amk_eval, amk_quantize, amk_compile, amk_generate, amk_bench, amk_trace and amk_autoresearch start runs."
+           : "amk_run_status has the result of one."},
       {"workspace", store.workspace().string()},
       {"runs", std::move(runs)}};
   return out;

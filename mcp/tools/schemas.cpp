@@ -35,10 +35,16 @@ Json gpu_names() {
 }
 
 Json weight_formats() {
-  return {"stored", "int8", "int8:64", "int8:128", "int8:row", "int4", "int4:64", "int4:128", "int4:row"};
+  Json out = Json::array({"stored"});
+  for (const Json& name : quantised_formats()) out.push_back(name);
+  return out;
 }
 
 }  // namespace
+
+Json quantised_formats() {
+  return {"int8", "int8:64", "int8:128", "int8:row", "int4", "int4:64", "int4:128", "int4:row"};
+}
 
 Json object_schema(Json properties, Json required, Json example) {
   return {{"type", "object"},

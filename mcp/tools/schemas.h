@@ -20,6 +20,8 @@ namespace amk::mcp {
 [[nodiscard]] Json flag_property(const std::string& doc);
 [[nodiscard]] Json choice_property(const std::string& doc, Json names);
 
+/// What weights can be quantised to: ["int8", "int8:64", ...].
+[[nodiscard]] Json quantised_formats();
 [[nodiscard]] Json model_property();
 /// gpu, context, schedule, weights, kv_dtype, rope_frequencies: how a model is read and compiled.
 [[nodiscard]] Json with_schedule(Json properties);

@@ -19,6 +19,7 @@ struct Teller {
 
 constexpr std::array kTellers = {
     Teller{"amk_eval", eval_story},
+    Teller{"amk_quantize", quantize_story},
     Teller{"amk_compile", compile_story},
     Teller{"amk_generate", generate_story},
     Teller{"amk_bench", bench_story},
@@ -38,6 +39,7 @@ std::vector<Tool> all_tools(RunStore& store) {
       amk_propose(store),
       amk_validate(),
       amk_eval(store),
+      amk_quantize(store),
       amk_compile(store),
       amk_generate(store),
       amk_bench(store),
@@ -93,7 +95,8 @@ std::string server_instructions() {
          "the "
          "knobs and what turning each is predicted to do; amk_eval says of a schedule whether it is valid, correct and "
          "how "
-         "fast; amk_trace says where the time goes, amk_bench compares with cuBLAS (both need a GPU). amk_compile "
+         "fast; amk_trace says where the time goes, amk_bench compares with cuBLAS (both need a GPU). amk_quantize "
+         "says what int8 or int4 weights cost and save. amk_compile "
          "writes "
          "the bundle of a schedule that is good, amk_generate runs it. amk_loop searches on its own and remembers "
          "every trial, amk_history tells what it tried; amk_autoresearch searches unattended over several models, "

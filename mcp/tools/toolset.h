@@ -15,6 +15,7 @@ namespace amk::mcp {
 [[nodiscard]] Tool amk_propose(RunStore& store);
 [[nodiscard]] Tool amk_validate();
 [[nodiscard]] Tool amk_eval(RunStore& store);
+[[nodiscard]] Tool amk_quantize(RunStore& store);
 [[nodiscard]] Tool amk_compile(RunStore& store);
 [[nodiscard]] Tool amk_generate(RunStore& store);
 [[nodiscard]] Tool amk_bench(RunStore& store);
@@ -36,6 +37,7 @@ namespace amk::mcp {
 /// Who says what came of a run of that tool; null where it starts none.
 [[nodiscard]] Tell teller_of(const std::string& tool);
 Story eval_story(const Json& verdict);
+Story quantize_story(const Json& report);
 Story compile_story(const Json& verdict);
 Story generate_story(const Json& text);
 Story bench_story(const Json& report);

@@ -131,6 +131,22 @@ TEST_CASE("case 16: every tool's success fits its schema, in both eras") {
   }
 }
 
+TEST_CASE("what quantised weights cost is told with the numbers, and nothing but a format of theirs is taken") {
+  Served served;
+  McpProcess& server = served.server;
+  const Json run = good(server, "amk_quantize", {{"model", "toy"}, {"weights", "int4:64"}, {"positions", 4}});
+  CHECK(run["state"] == "done");
+  CHECK(run["result"]["weights"]["dtype"] == "i4g64");
+  CHECK(run["result"]["oracle"]["positions"] == 4);
+  CHECK(run["result"]["oracle"]["mean_kl_nats"] > 0);
+  CHECK(run["summary"].get<std::string>().find("toy with weights int4:64: a token streams ") == 0);
+  CHECK(run["summary"].get<std::string>().find("of 4 positions") != std::string::npos);
+  CHECK(run["files"].empty());
+  CHECK(error_text(server, "amk_quantize", {{"model", "toy"}, {"weights", "stored"}}).find("int8") !=
+        std::string::npos);
+  CHECK(error_text(server, "amk_quantize", {{"model", "toy"}}).find("weights") != std::string::npos);
+}
+
 TEST_CASE("a model is compiled into a bundle, and the bundle writes what the model does") {
   Served served;
   const std::string model = "models/shakespeare-llama-3m";
