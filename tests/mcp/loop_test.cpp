@@ -85,6 +85,12 @@ TEST_CASE("progress of a search tells the trial, the best so far, the rate and t
   CHECK(words.find(" us (predicted), ") != std::string::npos);
   CHECK(words.find("trials a minute") != std::string::npos);
   CHECK(words.find("min left") != std::string::npos);
+  // Cancelling the call ends its run, which would outlive the server.
+  server.send({{"jsonrpc", "2.0"}, {"method", "notifications/cancelled"}, {"params", {{"requestId", "loop"}}}});
+  const Json runs = structured(server, "amk_runs", Json::object())["runs"];
+  REQUIRE(runs.size() == 1);
+  const Json ended = structured(server, "amk_run_status", {{"run_id", runs[0]["run_id"]}, {"wait_s", 20}});
+  CHECK(ended["state"] == "cancelled");
 }
 
 TEST_CASE("two servers search one workspace in turn; a cancelled campaign loses nothing and makes way") {
