@@ -93,12 +93,21 @@ Action declare_loop(CLI::App& app) {
       ->check(integer(0, UINT64_MAX))
       ->type_name("N");
   add_integer(app, "--position", options->position, 0, "position whose latency counts (default 0)");
-  add_integer(app, "--positions", options->compared_positions, 1, "positions compared with the oracle (default 8)");
-  add_decimal(app, "--min-gain", options->min_gain_pct, "percent that a keep must be faster (default 1)");
+  app.add_option_function<uint32_t>(
+         "--positions", [options](const uint32_t& given) { options->compared_positions = given; },
+         "positions compared with the oracle (default: the campaign's, or 8)")
+      ->check(integer(1, UINT32_MAX))
+      ->type_name("N");
+  app.add_option_function<double>(
+         "--min-gain", [options](const double& given) { options->min_gain_pct = given; },
+         "percent that a keep must be faster (default: the campaign's, or 1)")
+      ->type_name("X");
   add_decimal(app, "--epsilon", options->epsilon, "share of trials that are random neighbours (default 0.25)");
-  app.add_option("--proposer", options->proposer,
-                 "ask this command of a shell for candidates: the campaign as JSON on stdin, a schedule on stdout")
-      ->type_name("CMD");
+  app.add_option(
+         "--proposer", options->proposer,
+         "ask this command of a shell for candidates, the campaign as JSON on stdin, a schedule on stdout; or this "
+         "shared library, a path that ends in .so")
+      ->type_name("CMD|LIB");
   add_integer(app, "--proposer-seconds", options->proposer_seconds, 1, "time it has for an answer (default 60)");
   add_prior(app, *options);
   add_lanes(app, *options);

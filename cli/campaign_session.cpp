@@ -48,7 +48,7 @@ Status check_options(const LoopOptions& options, const Job& job) {
   };
   AMK_TRY(within(options.minutes, 0, 1e6, "--minutes"));
   AMK_TRY(within(options.epsilon, 0, 1, "--epsilon"));
-  AMK_TRY(within(options.min_gain_pct, 0, 50, "--min-gain"));
+  AMK_TRY(within(options.min_gain_pct.value_or(1), 0, 50, "--min-gain"));
   AMK_TRY(within(options.pct_of_floor, 0, 100, "--pct-of-floor"));
   return within(options.speedup, 0, 1e6, "--speedup");
 }
@@ -110,21 +110,22 @@ Result<std::unique_ptr<CampaignSession>> CampaignSession::open(CampaignSetting s
                  "give the new one another --campaign"};
   }
   const uint64_t seed = options.seed.value_or(there ? there->header.seed : 1);
-  AMK_ASSIGN_OR_RETURN(const search::GateOptions gate_options, out->gate_options(seed));
+  AMK_ASSIGN_OR_RETURN(const search::GateOptions gate_options,
+                       out->gate_options(seed, there ? there->header : search::CampaignHeader{}));
   AMK_ASSIGN_OR_RETURN(out->gate_,
                        search::Gate::open(gate_options, there ? there->incumbent.config : out->setting_.job.config,
                                           there ? there->incumbent.trial : 0, out->lanes_.first_pool()));
   out->progress_.step("learning from the corpus");
   AMK_ASSIGN_OR_RETURN(out->prior_, prior_for(options, desk.workspace, there ? &there->header : nullptr,
                                               out->gate_->kind(), out->setting_.job.target->name, out->notes_));
-  AMK_TRY(out->begin_or_resume(std::move(there), seed));
+  AMK_TRY(out->begin_or_resume(std::move(there), out->header(gate_options)));
   AMK_ASSIGN_OR_RETURN(out->proposer_, out->make_proposer());
   out->more_gates_ = out->lanes_.beside(*out->gate_);
   out->progress_.stop();
   return out;
 }
 
-Result<search::GateOptions> CampaignSession::gate_options(uint64_t seed) {
+Result<search::GateOptions> CampaignSession::gate_options(uint64_t seed, const search::CampaignHeader& there) {
   const LoopOptions& options = setting_.options;
   const Runner& runner = setting_.runner;
   search::GateOptions out;
@@ -133,9 +134,9 @@ Result<search::GateOptions> CampaignSession::gate_options(uint64_t seed) {
   out.context = setting_.job.context;
   out.kv_dtype = setting_.job.kv_dtype;
   out.position = options.position;
-  out.compared_positions = options.compared_positions;
+  out.compared_positions = options.compared_positions.value_or(there.compared_positions);
   out.seed = seed;
-  out.rules.min_gain = options.min_gain_pct / 100;
+  out.rules.min_gain = options.min_gain_pct ? *options.min_gain_pct / 100 : there.min_gain;
   out.progress = [this](std::string_view step, uint32_t done, uint32_t of) { progress_.step(step, done, of); };
   if (!runner.worker) return out;
   out.machine = lane_machines({runner.worker, runner.ordinal});
@@ -144,7 +145,7 @@ Result<search::GateOptions> CampaignSession::gate_options(uint64_t seed) {
   return out;
 }
 
-search::CampaignHeader CampaignSession::header(uint64_t seed) const {
+search::CampaignHeader CampaignSession::header(const search::GateOptions& gate) const {
   const LoopOptions& options = setting_.options;
   const Job& job = setting_.job;
   return {options.model,
@@ -156,15 +157,15 @@ search::CampaignHeader CampaignSession::header(uint64_t seed) const {
           job.context,
           options.position,
           gate_->kind(),
-          seed,
+          gate.seed,
           search::shape_of(job.checkpoint.config()),
-          prior_ ? prior_->id() : ""};
+          prior_ ? prior_->id() : "",
+          gate.rules.min_gain,
+          gate.compared_positions};
 }
 
 std::unique_ptr<search::Proposer> CampaignSession::make_search() {
   const LoopOptions& options = setting_.options;
-  if (!options.proposer.empty())
-    return search::make_command_proposer({options.proposer, std::chrono::seconds(options.proposer_seconds)});
   const search::Gate& gate = *gate_;
   const auto outlook = [&gate](const schedule::ScheduleConfig& config) { return gate.outlook(config); };
   if (options.sample) {
@@ -181,29 +182,32 @@ std::unique_ptr<search::Proposer> CampaignSession::make_search() {
     return search::make_walk(walk, [&gate](const schedule::ScheduleConfig& config) { return gate.rank(config); });
   return search::make_warm_start({}, *prior_, outlook,
                                  search::make_walk(walk, search::rank_by(*prior_, outlook, campaign_->header)),
-                                 lanes_.first_pool());
+                                 setting_.options.run.threads);
 }
 
 Result<std::unique_ptr<search::Proposer>> CampaignSession::make_proposer() {
-  std::unique_ptr<search::Proposer> search = make_search();
+  const LoopOptions& options = setting_.options;
   // What is only recorded, or asked of somebody else, is theirs from the first trial on.
-  if (setting_.options.sample || !setting_.options.proposer.empty()) return search;
+  if (!options.proposer.empty())
+    return search::make_external_proposer({options.proposer, std::chrono::seconds(options.proposer_seconds)});
+  std::unique_ptr<search::Proposer> search = make_search();
+  if (options.sample) return search;
   search::TunedAbout about;
   about.model_name = campaign_->header.model_name;
   about.target = campaign_->header.target;
   about.weights = campaign_->header.weights;
   about.kv_dtype = campaign_->header.kv_dtype;
   AMK_ASSIGN_OR_RETURN(std::vector<search::Tuned> tuned,
-                       search::read_tuned(search::workspace_directory(setting_.options.workspace), about));
+                       search::read_tuned(search::workspace_directory(options.workspace), about));
   return search::propose_tuned_first(std::move(tuned), std::move(search));
 }
 
-Status CampaignSession::begin_or_resume(std::optional<Campaign> there, uint64_t seed) {
+Status CampaignSession::begin_or_resume(std::optional<Campaign> there, const search::CampaignHeader& wanted) {
   if (!there) {
-    AMK_ASSIGN_OR_RETURN(campaign_, desk_.history.begin(setting_.name, header(seed), gate_->incumbent()));
+    AMK_ASSIGN_OR_RETURN(campaign_, desk_.history.begin(setting_.name, wanted, gate_->incumbent()));
     return {};
   }
-  AMK_TRY(check_same(there->header, header(seed)));
+  AMK_TRY(check_same(there->header, wanted));
   AMK_TRY(search::mend_corpus(desk_.workspace, *there));
   notes_.push_back(fmt::format("campaign {} goes on after trial {}", setting_.name, there->trials.size()));
   campaign_ = std::move(*there);

@@ -70,12 +70,12 @@ class CampaignSession {
 
  private:
   CampaignSession(CampaignSetting setting, Desk& desk, const Output& output);
-  [[nodiscard]] Result<search::GateOptions> gate_options(uint64_t seed);
+  [[nodiscard]] Result<search::GateOptions> gate_options(uint64_t seed, const search::CampaignHeader& there);
   /// The options' proposer, behind what tune-instruction has found for this model.
   [[nodiscard]] Result<std::unique_ptr<search::Proposer>> make_proposer();
   [[nodiscard]] std::unique_ptr<search::Proposer> make_search();
-  [[nodiscard]] search::CampaignHeader header(uint64_t seed) const;
-  Status begin_or_resume(std::optional<search::Campaign> there, uint64_t seed);
+  [[nodiscard]] search::CampaignHeader header(const search::GateOptions& gate) const;
+  Status begin_or_resume(std::optional<search::Campaign> there, const search::CampaignHeader& wanted);
 
   CampaignSetting setting_;
   Desk& desk_;

@@ -68,7 +68,14 @@ Result<std::optional<search::Prior>> prior_for(const LoopOptions& options, const
   if (options.sample || !options.proposer.empty()) return std::optional<search::Prior>();
   if (there != nullptr) return of_campaign(options, workspace, *there, notes);
   if (options.prior == "none") return std::optional<search::Prior>();
-  AMK_ASSIGN_OR_RETURN(const search::Corpus corpus, corpus_of(options, workspace));
+  Result<search::Corpus> read = corpus_of(options, workspace);
+  if (!read) {
+    // What nobody asked for by name ends no campaign.
+    if (options.prior != "auto" || !options.corpora.empty()) return read.error();
+    notes.push_back("no prior: " + read.error().text());
+    return std::optional<search::Prior>();
+  }
+  const search::Corpus& corpus = *read;
   notes.insert(notes.end(), corpus.notes.begin(), corpus.notes.end());
   Result<search::Prior> prior = search::Prior::learn(corpus, kind, target);
   if (!prior && options.prior != "auto") return prior.error();

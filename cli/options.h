@@ -103,16 +103,16 @@ struct LoopOptions {
   std::string campaign;   ///< empty: named after the model, the target and how latencies come about
   std::optional<uint64_t> seed;
   uint32_t position = 0;
-  uint32_t compared_positions = 8;
+  std::optional<uint32_t> compared_positions;  ///< none: the campaign's, or 8
   std::optional<uint32_t> trials;
   double minutes = 0;
   bool overnight = false;
   uint32_t reverts_max = 60;
   double pct_of_floor = 95;
   double speedup = 0;
-  double min_gain_pct = 1;
+  std::optional<double> min_gain_pct;  ///< none: the campaign's, or 1
   double epsilon = 0.25;
-  std::string proposer;  ///< a shell's command; empty: the built-in search
+  std::string proposer;  ///< a shell's command or a shared library; empty: the built-in search
   uint32_t proposer_seconds = 60;
   std::string prior = "auto";        ///< "auto", "none", or a corpus that it is learned from
   std::vector<std::string> corpora;  ///< beside the workspace's

@@ -83,12 +83,6 @@ Status add_campaigns(std::vector<PlannedCampaign> wanted, Plan& plan) {
   return {};
 }
 
-std::string state_text(const Standing& of) {
-  if (of.moved_on)
-    return fmt::format("{}: {}", search::kMoveOnNames[static_cast<size_t>(of.moved_on->rule)], of.moved_on->why);
-  return of.campaign == nullptr ? "not begun" : "in work";
-}
-
 }  // namespace
 
 Result<std::vector<PlannedCampaign>> planned_campaigns(const PlanOptions& options) {
@@ -154,18 +148,25 @@ LoopOptions options_of(const PlannedCampaign& planned, const PlanOptions& option
   return out;
 }
 
-Result<std::unique_ptr<PlanView>> look_at_plan(Plan plan, const search::History* history) {
+std::unique_ptr<PlanView> look_at_plan(Plan plan, const search::History* history) {
   auto out = std::make_unique<PlanView>();
   out->plan = std::move(plan);
-  std::vector<const Campaign*> campaigns;
+  std::vector<std::string> unreadable;
   for (const PlannedCampaign& planned : out->plan.campaigns) {
     std::optional<Campaign>& found = out->campaigns.emplace_back();
-    if (history != nullptr) {
-      AMK_ASSIGN_OR_RETURN(found, history->read(planned.campaign));
+    std::string& why = unreadable.emplace_back();
+    if (history == nullptr) continue;
+    Result<std::optional<Campaign>> read = history->read(planned.campaign);
+    if (read) {
+      found = std::move(*read);
+    } else {
+      why = read.error().text();
     }
   }
+  std::vector<const Campaign*> campaigns;
   for (const std::optional<Campaign>& found : out->campaigns) campaigns.push_back(found ? &*found : nullptr);
   out->standings = search::standings(out->plan, campaigns);
+  for (size_t i = 0; i < unreadable.size(); ++i) out->standings[i].unreadable = std::move(unreadable[i]);
   return out;
 }
 
@@ -189,7 +190,8 @@ Json standing_json(const Standing& of) {
       {"reverts_in_a_row", of.reverts},
       {"expected_gain_pct", known(100 * of.expected_gain)},
       {"moved_on", of.moved_on ? Json(search::kMoveOnNames[static_cast<size_t>(of.moved_on->rule)]) : Json(nullptr)},
-      {"why", of.moved_on ? Json(of.moved_on->why) : Json(nullptr)}};
+      {"why", of.moved_on ? Json(of.moved_on->why) : Json(nullptr)},
+      {"unreadable", of.unreadable.empty() ? Json(nullptr) : Json(of.unreadable)}};
 }
 
 std::string standings_text(const PlanView& view) {
@@ -204,14 +206,14 @@ std::string standings_text(const PlanView& view) {
                {"state"}});
   for (const Standing& of : view.standings) {
     if (of.campaign == nullptr) {
-      table.add({of.planned->campaign, "", "", "", "", "", "0", "", state_text(of)});
+      table.add({of.planned->campaign, "", "", "", "", "", "0", "", search::state_text(of)});
       continue;
     }
     const Campaign& campaign = *of.campaign;
     table.add({campaign.name, fmt::format("{:.2f}", campaign.incumbent.latency_us),
                search::latency_kind_text(campaign.header.kind), fmt::format("{:.2f}", campaign.incumbent.floor_us),
                fmt::format("{:.1f}%", 100 * of.headroom), fmt::format("{:.3f}", of.speedup),
-               std::to_string(campaign.trials.size()), std::to_string(of.reverts), state_text(of)});
+               std::to_string(campaign.trials.size()), std::to_string(of.reverts), search::state_text(of)});
   }
   return table.text();
 }

@@ -40,7 +40,9 @@ struct PlanView {
   PlanView(const PlanView&) = delete;
   PlanView& operator=(const PlanView&) = delete;
 };
-Result<std::unique_ptr<PlanView>> look_at_plan(search::Plan plan, const search::History* history);
+/// A campaign whose history cannot be read (a foreign commit, say) is shown as such; the others stand as they are.
+/// Null: nothing has begun.
+[[nodiscard]] std::unique_ptr<PlanView> look_at_plan(search::Plan plan, const search::History* history);
 
 [[nodiscard]] Json standing_json(const search::Standing& standing);
 /// One line a campaign.

@@ -120,8 +120,8 @@ Status find_traces(search::ReportSubject& out, const FactOptions& options, Opene
     AMK_ASSIGN_OR_RETURN(out.after, trace_here(*model, campaign.incumbent.config, options, progress));
   }
   const auto look = [&](const std::string& schedule_id) -> std::optional<TimelinePicture> {
-    std::optional<search::TraceFile> found =
-        search::newest_trace(options.workspace, campaign.header.model_name, campaign.header.target, schedule_id);
+    std::optional<search::TraceFile> found = search::newest_trace(
+        options.workspace, campaign.header.model_name, campaign.header.target, schedule_id, campaign.header.position);
     return found && found->timeline ? std::optional(picture_of(std::move(*found))) : std::nullopt;
   };
   if (!out.before) out.before = look(campaign.start.schedule_id);
@@ -176,10 +176,10 @@ BottleneckFound of_trace(search::TraceFile trace) {
 BottleneckFound of_prediction(const schedule::Prediction& of) {
   const bool waits = of.wait_us > of.stream_us;
   const eval::Bottleneck bottleneck = waits ? eval::Bottleneck::kWait : eval::Bottleneck::kStream;
-  // The cost model knows nothing of computing and skew: what is above the floor it takes for waiting.
+  // The cost model knows nothing of computing and skew: its loss is what its critical path does most.
   return {"cost-model",
           bottleneck,
-          eval::Bottleneck::kWait,
+          bottleneck,
           fmt::format("by the cost model (predicted): the critical path waits {:.1f} us and streams {:.1f} us, over {} "
                       "levels: bottleneck {}",
                       of.wait_us, of.stream_us, of.levels, of.bottleneck()),

@@ -38,10 +38,12 @@ Result<Json> devices(const Json&, Progress&) {
 
 }  // namespace
 
+ipc::Handlers greeting() { return {{"hello", hello}}; }
+
 ipc::Handlers handlers(bool with_test_hooks) {
   ipc::Handlers out =
       program_handlers({load_cuda_machine, measure_bench, measure_trace, measure_bandwidth}, with_test_hooks);
-  out.emplace("hello", hello);
+  out.merge(greeting());
   out.emplace("devices", devices);
   if (with_test_hooks) out.merge(test_hooks());
   return out;

@@ -5,7 +5,10 @@
 
 namespace amk::worker {
 
-/// {"hello", "devices"}, and program_handlers() (worker/session.h) on the CUDA VM.
+/// {"hello"}: what every worker answers first.
+[[nodiscard]] ipc::Handlers greeting();
+
+/// greeting(), {"devices"}, and program_handlers() (worker/session.h) on the CUDA VM.
 [[nodiscard]] ipc::Handlers handlers(bool with_test_hooks);
 
 /// Ways to go wrong, and an echo: {"babble", "crash", "dawdle", "echo", "fail", "hang"}. Only with --test-hooks.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
@@ -39,19 +40,21 @@ class Night {
       if (one.ended && one.ended->rule == MoveOn::kFailures) one.ended.reset();
     }
     while (true) {
-      AMK_ASSIGN_OR_RETURN(const std::unique_ptr<PlanView> view, look_at_plan(plan_, &desk_.history));
+      const std::unique_ptr<PlanView> view = look_at_plan(plan_, &desk_.history);
       const std::optional<size_t> next = search::next_campaign(view->standings);
-      if (!next) return End{"all-moved-on", "every campaign has moved on"};
+      if (!next) return End{"all-moved-on", "every campaign has moved on, or cannot be read"};
       if (std::optional<End> over = spent()) return std::move(*over);
       output_.note(fmt::format("next: {}, because {}", plan_.campaigns[*next].campaign,
                                search::why_next(view->standings[*next])));
-      AMK_TRY(give_slice(plan_.campaigns[*next]));
+      AMK_TRY(give_slice(plan_.campaigns[*next], view->standings[*next]));
     }
   }
 
   [[nodiscard]] const search::Plan& plan() const { return plan_; }
   [[nodiscard]] uint32_t trials() const { return trials_; }
   [[nodiscard]] const Json& slices() const { return slices_; }
+  /// Of every session and run, each once, with its campaign.
+  [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
 
  private:
   [[nodiscard]] double minutes_left() const {
@@ -71,7 +74,28 @@ class Night {
     session_.reset();
     AMK_ASSIGN_OR_RETURN(CampaignSetting setting, prepare_campaign(options_of(planned, options_.plan)));
     AMK_ASSIGN_OR_RETURN(session_, CampaignSession::open(std::move(setting), desk_, output_));
+    take_notes(planned.campaign, session_->notes());
     return {};
+  }
+
+  void take_notes(const std::string& campaign, const std::vector<std::string>& notes) {
+    for (const std::string& note : notes) {
+      std::string with_name = fmt::format("{}: {}", campaign, note);
+      if (std::ranges::find(notes_, with_name) == notes_.end()) notes_.push_back(std::move(with_name));
+    }
+  }
+
+  /// Trials and keeps of a campaign, by the history: a run that ends with an error has written those before it.
+  struct Count {
+    uint32_t trials = 0;
+    uint32_t kept = 0;
+  };
+  [[nodiscard]] Count count_of(const std::string& campaign) const {
+    const Result<std::optional<search::Campaign>> found = desk_.history.read(campaign);
+    if (!found || !*found) return {};
+    const std::vector<search::Trial>& trials = (*found)->trials;
+    return {static_cast<uint32_t>(trials.size()),
+            static_cast<uint32_t>(std::ranges::count(trials, search::Outcome::kKept, &search::Trial::outcome))};
   }
 
   [[nodiscard]] search::MoveOnRules rules() const {
@@ -81,10 +105,12 @@ class Night {
     return out;
   }
 
-  Status give_slice(search::PlannedCampaign& planned) {
+  Status give_slice(search::PlannedCampaign& planned, const search::Standing& before) {
     const auto tell = [this](const search::Trial& trial) {
       static_cast<void>(output_.stream(fmt::format("{}: {}", session_->campaign().name, trial_line(trial))));
     };
+    const Count had{before.campaign == nullptr ? 0 : static_cast<uint32_t>(before.campaign->trials.size()),
+                    before.kept};
     search::Slice slice{planned.campaign, 0, 0, MoveOn::kFailures, ""};
     const auto work = [&]() -> Result<search::LoopEnd> {
       AMK_TRY(open(planned));
@@ -92,17 +118,19 @@ class Night {
     };
     const Result<search::LoopEnd> end = work();
     if (end) {
-      slice = {planned.campaign, end->trials, end->kept, end->rule, end->why};
+      slice.ended_by = end->rule;
+      slice.why = end->why;
+      take_notes(planned.campaign, end->notes);
     } else {
       slice.why = end.error().text();  // this campaign's trouble; the others go on
       session_.reset();
     }
+    const Count has = count_of(planned.campaign);
+    slice.trials = has.trials - std::min(had.trials, has.trials);
+    slice.kept = has.kept - std::min(had.kept, has.kept);
     trials_ += slice.trials;
-    if (slice.ended_by == MoveOn::kFailures || slice.ended_by == MoveOn::kExhausted) {
-      const size_t had = session_ ? session_->campaign().trials.size() : 0;
-      planned.ended = {slice.ended_by, slice.why, static_cast<uint32_t>(had)};
-      if (!session_) planned.ended->trials = UINT32_MAX;
-    }
+    if (slice.ended_by == MoveOn::kFailures || slice.ended_by == MoveOn::kExhausted)
+      planned.ended = {slice.ended_by, slice.why, has.trials};
     slices_.push_back({{"campaign", slice.campaign},
                        {"trials", slice.trials},
                        {"kept", slice.kept},
@@ -122,8 +150,13 @@ class Night {
   Clock::time_point begin_ = Clock::now();
   uint32_t trials_ = 0;
   Json slices_ = Json::array();
+  std::vector<std::string> notes_;
   std::unique_ptr<CampaignSession> session_;
 };
+
+bool failed(const search::Standing& of) {
+  return !of.unreadable.empty() || (of.moved_on && of.moved_on->rule == MoveOn::kFailures);
+}
 
 }  // namespace
 
@@ -139,7 +172,8 @@ Result<Exit> autoresearch(const AutoresearchOptions& options, Output& output) {
   const StopOnInterrupt guard;
   Night night(options, desk, std::move(plan), output);
   AMK_ASSIGN_OR_RETURN(const End end, night.work());
-  AMK_ASSIGN_OR_RETURN(const std::unique_ptr<PlanView> view, look_at_plan(night.plan(), &desk.history));
+  const std::unique_ptr<PlanView> view = look_at_plan(night.plan(), &desk.history);
+  notes.insert(notes.end(), night.notes().begin(), night.notes().end());
   const Result<ReportPaths> paths = write_plan_report(*view, options.plan, workspace, output);
   if (!paths) notes.push_back("the report could not be written: " + paths.error().text());
   Json campaigns = Json::array();
@@ -158,7 +192,7 @@ Result<Exit> autoresearch(const AutoresearchOptions& options, Output& output) {
   output.text(fmt::format("\nended by {}: {}\n\n{}", end.rule, end.why, standings_text(*view)));
   if (paths) output.text(fmt::format("\n{}\n{}\n", paths->html, paths->markdown));
   for (const std::string& note : notes) output.note(note);
-  return Exit::kDone;
+  return std::ranges::all_of(view->standings, failed) ? Exit::kNegative : Exit::kDone;
 }
 
 }  // namespace amk::cli

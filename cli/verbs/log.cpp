@@ -72,7 +72,8 @@ Result<Campaign> read_campaign(const search::History& history, const std::string
                ""};
 }
 
-Status list(const search::History& history, const std::vector<std::string>& names, Output& output) {
+/// One that cannot be read hides no other.
+void list(const search::History& history, const std::vector<std::string>& names, Output& output) {
   Table table({{"campaign"},
                {"trials", Align::kRight},
                {"incumbent us", Align::kRight},
@@ -80,7 +81,12 @@ Status list(const search::History& history, const std::vector<std::string>& name
                {"x start", Align::kRight}});
   Json json = Json::array();
   for (const std::string& name : names) {
-    AMK_ASSIGN_OR_RETURN(const Campaign campaign, read_campaign(history, name));
+    const Result<Campaign> read = read_campaign(history, name);
+    if (!read) {
+      output.note(fmt::format("{} is passed over: {}", name, read.error().text()));
+      continue;
+    }
+    const Campaign& campaign = *read;
     table.add({name, std::to_string(campaign.trials.size()), fmt::format("{:.2f}", campaign.incumbent.latency_us),
                search::latency_kind_text(campaign.header.kind), fmt::format("{:.3f}", search::speedup_of(campaign))});
     Json one = document(campaign);
@@ -90,7 +96,6 @@ Status list(const search::History& history, const std::vector<std::string>& name
   }
   if (output.json()) output.document(json);
   output.text(table.text());
-  return {};
 }
 
 }  // namespace
@@ -100,7 +105,7 @@ Result<Exit> log(const LogOptions& options, Output& output) {
                        search::History::open_to_read(search::workspace_directory(options.workspace)));
   AMK_ASSIGN_OR_RETURN(const std::vector<std::string> names, history.names());
   if (options.campaign.empty() && names.size() != 1) {
-    AMK_TRY(list(history, names, output));
+    list(history, names, output);
     return Exit::kDone;
   }
   AMK_ASSIGN_OR_RETURN(const Campaign campaign,

@@ -24,6 +24,7 @@ using search::Standing;
 
 constexpr uint32_t kTrialsAdvised = 16;
 constexpr size_t kShownMax = 32;  ///< of a value, in a table for people
+constexpr size_t kNoteBytesMax = 1000;
 constexpr uint64_t kScheduleBytesMax = 64ULL << 20;
 
 /// The plan and its campaigns, to look at: without the lock.
@@ -61,7 +62,7 @@ Result<Exit> make_plan(const OrchestrateOptions& options, Output& output) {
   AMK_ASSIGN_OR_RETURN(const Desk desk, open_desk(options.plan.workspace, notes));
   AMK_ASSIGN_OR_RETURN(search::Plan plan,
                        make_or_extend(options.plan, search::workspace_directory(options.plan.workspace)));
-  AMK_ASSIGN_OR_RETURN(const std::unique_ptr<PlanView> view, look_at_plan(std::move(plan), &desk.history));
+  const std::unique_ptr<PlanView> view = look_at_plan(std::move(plan), &desk.history);
   for (const std::string& note : notes) output.note(note);
   return show(*view, output);
 }
@@ -257,7 +258,8 @@ Result<Exit> record(const OrchestrateOptions& options, Output& output) {
   AMK_ASSIGN_OR_RETURN(const schedule::ScheduleConfig config, proposed(given, incumbent));
   const std::vector<search::KnobChange> changes = search::changed_knobs(incumbent, config);
   Recorded proposer({config, search::describe_change(incumbent, config),
-                     changes.size() == 1 ? changes.front().path : "", "recorded", options.note.substr(0, 1000)});
+                     changes.size() == 1 ? changes.front().path : "", "recorded",
+                     options.note.substr(0, kNoteBytesMax)});
   search::MoveOnRules one;
   one.trials = 1;
   one.reverts = 0;

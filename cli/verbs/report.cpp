@@ -14,11 +14,18 @@ namespace {
 
 using search::Campaign;
 
-Result<std::vector<Campaign>> chosen(const search::History& history, const ReportOptions& options) {
+/// Those that are named, or all: then one that cannot be read is a note.
+Result<std::vector<Campaign>> chosen(const search::History& history, const ReportOptions& options, Json& notes) {
   AMK_ASSIGN_OR_RETURN(const std::vector<std::string> names, history.names());
   std::vector<Campaign> out;
   for (const std::string& name : options.campaigns.empty() ? names : options.campaigns) {
-    AMK_ASSIGN_OR_RETURN(std::optional<Campaign> found, history.read(name));
+    Result<std::optional<Campaign>> read = history.read(name);
+    if (!read && !options.campaigns.empty()) return read.error();
+    if (!read) {
+      notes.push_back(fmt::format("{} is passed over: {}", name, read.error().text()));
+      continue;
+    }
+    std::optional<Campaign>& found = *read;
     if (!found) {
       return Error{ErrorCode::kUsage,
                    fmt::format("expected one of the campaigns {}, found '{}'", fmt::join(names, ", "), name),
@@ -36,7 +43,8 @@ Result<std::vector<Campaign>> chosen(const search::History& history, const Repor
 Result<Exit> report(const ReportOptions& options, Output& output) {
   const std::filesystem::path workspace = search::workspace_directory(options.workspace);
   AMK_ASSIGN_OR_RETURN(const search::History history, search::History::open_to_read(workspace));
-  AMK_ASSIGN_OR_RETURN(const std::vector<Campaign> campaigns, chosen(history, options));
+  Json notes = Json::array();
+  AMK_ASSIGN_OR_RETURN(const std::vector<Campaign> campaigns, chosen(history, options, notes));
   if (campaigns.size() != 1 && !(options.trace_before.empty() && options.trace_after.empty())) {
     return Error{ErrorCode::kUsage, fmt::format("expected one --campaign beside traces, found {}", campaigns.size()),
                  "--campaign", "name the campaign that the traces are of"};
@@ -45,7 +53,6 @@ Result<Exit> report(const ReportOptions& options, Output& output) {
   const FactOptions facts{workspace, options.trace_before, options.trace_after, options.trace, options.run};
   std::vector<search::ReportSubject> subjects;
   Json names = Json::array();
-  Json notes = Json::array();
   for (const Campaign& campaign : campaigns) {
     progress.step("reporting on " + campaign.name);
     AMK_ASSIGN_OR_RETURN(search::ReportSubject subject, report_subject(campaign, facts, progress));

@@ -46,8 +46,8 @@ Result<Corpus> merge_corpora(std::vector<Corpus> corpora);
 /// Whether two trials are of one campaign.
 [[nodiscard]] bool same_campaign(const CorpusTrial& a, const CorpusTrial& b);
 
-/// Trials of one model, weight format, position, target and kind: those whose latencies can be compared. The name of
-/// the group.
+/// Trials of one model, weight format, KV caches, position, target and kind: those whose latencies can be compared. The
+/// name of the group.
 [[nodiscard]] std::string group_of(const CampaignHeader& about);
 
 }  // namespace amk::search

@@ -20,20 +20,21 @@ Result<CorpusTrial> trial_of(std::string_view line, const std::string& location)
     out.begun = json.at("begun").get<int64_t>();
     AMK_ASSIGN_OR_RETURN(out.about, header_from_json(json.at("about").dump(), location));
   } catch (const Json::exception& problem) {
-    return Error{ErrorCode::kBadInput, std::string("expected a line of a corpus: ") + problem.what(), location, ""};
+    return Error{ErrorCode::kBadInput, std::string("expected a line of a corpus: ") + problem.what(), location,
+                 "remove that line, or leave the file out"};
   }
   AMK_ASSIGN_OR_RETURN(out.trial, trial_from_json(line, location));
   out.line = line;
   return out;
 }
 
+/// A campaign's trials stand together, in order. Two of one name may have begun in one second, on two machines.
 auto order_of(const CorpusTrial& of) {
-  return std::tie(of.about.model_name, of.about.weights, of.about.target, of.campaign, of.begun, of.trial.number);
+  return std::tuple(std::tie(of.about.model_name, of.about.weights, of.about.target, of.campaign, of.begun),
+                    to_json(of.about).dump(), of.trial.number);
 }
 
-bool same_trial(const CorpusTrial& a, const CorpusTrial& b) {
-  return order_of(a) == order_of(b) && a.about.device == b.about.device && a.about.seed == b.about.seed;
-}
+bool same_trial(const CorpusTrial& a, const CorpusTrial& b) { return order_of(a) == order_of(b); }
 
 }  // namespace
 
@@ -67,10 +68,10 @@ Result<Corpus> merge_corpora(std::vector<Corpus> corpora) {
     std::move(corpus.notes.begin(), corpus.notes.end(), std::back_inserter(out.notes));
   }
   std::ranges::stable_sort(out.trials, [](const CorpusTrial& a, const CorpusTrial& b) {
-    return std::tuple_cat(order_of(a), std::tie(a.line)) < std::tuple_cat(order_of(b), std::tie(b.line));
+    return std::tuple(order_of(a), std::tie(a.line)) < std::tuple(order_of(b), std::tie(b.line));
   });
-  const auto again = std::ranges::unique(out.trials, {}, &CorpusTrial::line);
-  out.trials.erase(again.begin(), again.end());
+  const auto same_line = [](const CorpusTrial& a, const CorpusTrial& b) { return a.line == b.line; };
+  out.trials.erase(std::unique(out.trials.begin(), out.trials.end(), same_line), out.trials.end());
   for (size_t i = 1; i < out.trials.size(); ++i) {
     const CorpusTrial& of = out.trials[i];
     if (!same_trial(out.trials[i - 1], of)) continue;
@@ -99,8 +100,8 @@ bool same_campaign(const CorpusTrial& a, const CorpusTrial& b) {
 }
 
 std::string group_of(const CampaignHeader& about) {
-  return fmt::format("{} {} {} position {} {}", about.model_name, about.weights, about.target, about.position,
-                     latency_kind_text(about.kind));
+  return fmt::format("{} {} {} {} caches of {} position {} {}", about.model_name, about.weights, about.target,
+                     about.kv_dtype, about.context, about.position, latency_kind_text(about.kind));
 }
 
 }  // namespace amk::search

@@ -50,7 +50,7 @@ eval::Estimate look_at(std::span<const double> ratios, const KeepRules& rules) {
 }
 
 std::optional<Choice> choose(const eval::Estimate& ratio, const KeepRules& rules, bool simpler, bool last_look) {
-  if (ratio.high <= 1 - rules.min_gain) return Choice::kKeepFaster;
+  if (ratio.high <= 1 - rules.min_gain && ratio.high < 1) return Choice::kKeepFaster;
   if (simpler && ratio.high <= 1 + rules.tie_margin) return Choice::kKeepSimpler;
   const double hopeless = simpler ? 1 + rules.tie_margin : 1 - rules.min_gain;
   if (ratio.low > hopeless) return Choice::kRevertNotFaster;

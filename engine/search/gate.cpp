@@ -190,6 +190,7 @@ struct Gate::Impl {
     of.latency_us = found.latency_us;
     of.incumbent_us = incumbent.latency_us;
     of.floor_us = floor;
+    of.against = incumbent.trial;
     const double ratio = found.latency_us / incumbent.latency_us;
     of.ratio = {ratio, ratio, ratio};
     of.position = options.position;
@@ -246,6 +247,7 @@ struct Gate::Impl {
     if (contender.worker_epoch_ != worker_epoch) contender.unload();
     if (runs && (contender.loaded() || load(contender))) return true;
     contender.over_ = true;
+    trial.measurement.reset();  // of an earlier rung
     if (trial.outcome == Outcome::kBroken) give_up_worker();
     return false;
   }
@@ -290,6 +292,7 @@ struct Gate::Impl {
     of.ratio = look_at(all.ratios, options.rules);
     of.blocks = static_cast<uint32_t>(all.ratios.size());
     of.position = options.position;
+    of.against = incumbent.trial;
     return of;
   }
 
@@ -423,6 +426,9 @@ Gate Gate::beside(const GateOptions& options, ThreadPool& pool) const {
 void Gate::adopt(const Incumbent& incumbent) {
   if (!(incumbent.config == impl_->incumbent.config)) impl_->machine.reset();
   impl_->incumbent = incumbent;
+  if (impl_->measures()) return;
+  // What was predicted when it was kept may have been another cost model's.
+  if (const std::optional<double> now = rank(incumbent.config)) impl_->incumbent.latency_us = *now;
 }
 
 Result<Trial> Gate::judge(const Proposal& proposal, uint32_t number) {

@@ -96,6 +96,7 @@ class Gate {
   [[nodiscard]] const std::string& device() const;
 
   /// The incumbent that another gate of the campaign has found: this one loads and verifies it with its next trial.
+  /// Where latencies are predicted, its own is predicted anew.
   void adopt(const Incumbent& incumbent);
 
   /// The whole way of one candidate: decide() from its beginning.

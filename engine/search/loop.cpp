@@ -10,6 +10,8 @@
 #include <thread>
 #include <utility>
 
+#include "search/trial_json.h"
+
 namespace amk::search {
 namespace {
 
@@ -23,6 +25,7 @@ struct Lane {
   uint32_t failures = 0;  ///< in a row
   bool closed = false;
   std::string last_failure{};
+  std::vector<Proposal> in_flight{};  ///< of the campaign's, those that this lane drew
 };
 
 class Run {
@@ -35,8 +38,8 @@ class Run {
 
   Result<LoopEnd> to_the_end() {
     std::vector<std::thread> threads;
-    for (size_t i = 1; i < lanes_.size(); ++i) threads.emplace_back([this, i] { work(lanes_[i]); });
-    work(lanes_.front());
+    for (size_t i = 1; i < lanes_.size(); ++i) threads.emplace_back([this, i] { run_lane(lanes_[i]); });
+    run_lane(lanes_.front());
     for (std::thread& thread : threads) thread.join();
     loop_.campaign.in_flight.clear();
     if (error_) return *error_;
@@ -46,13 +49,24 @@ class Run {
  private:
   // ---- a lane; the lock is held but while its gate is at work -------------------------------------------------------
 
+  /// An exception is an error of the run: beside other lanes it must not leave the thread.
+  void run_lane(Lane& lane) noexcept {
+    try {
+      work(lane);
+    } catch (const std::exception& problem) {
+      const Lock lock(mutex_);
+      if (!error_) error_ = Error{ErrorCode::kInternal, std::string("unexpected exception: ") + problem.what(), "", ""};
+      changed_.notify_all();
+    }
+  }
+
   void work(Lane& lane) {
     Lock lock(mutex_);
     while (!lane.closed) {
       const std::vector<Proposal> round = draw(lane, lock);
       if (round.empty()) return;
       const Status judged = judge(lane, round, lock);
-      for (const Proposal& proposal : round) land(proposal);
+      for (const Proposal& proposal : round) land(lane, proposal);
       if (!judged) close(lane, judged.error());
       changed_.notify_all();
     }
@@ -74,6 +88,7 @@ class Run {
         proposer_failed(lane, next.error());
       } else if (*next) {
         loop_.campaign.in_flight.push_back(**next);
+        lane.in_flight.push_back(**next);
         out.push_back(std::move(**next));
       } else if (!out.empty()) {
         break;
@@ -84,7 +99,7 @@ class Run {
       }
     }
     if (!lane.closed && !is_over()) return out;
-    for (const Proposal& proposal : out) land(proposal);
+    for (const Proposal& proposal : out) land(lane, proposal);
     return {};
   }
 
@@ -139,10 +154,15 @@ class Run {
 
   // ---- under the lock -----------------------------------------------------------------------------------------------
 
-  void land(const Proposal& proposal) {
-    std::vector<Proposal>& flying = loop_.campaign.in_flight;
-    const auto at = std::find(flying.begin(), flying.end(), proposal);
-    if (at != flying.end()) flying.erase(at);
+  /// Takes it out of flight where the lane still has it there: another lane may have drawn an equal one.
+  void land(Lane& lane, const Proposal& proposal) {
+    const auto take_one = [&](std::vector<Proposal>& flying) {
+      const auto at = std::ranges::find(flying, proposal);
+      if (at == flying.end()) return false;
+      flying.erase(at);
+      return true;
+    };
+    if (take_one(lane.in_flight)) take_one(loop_.campaign.in_flight);
   }
 
   void proposer_failed(Lane& lane, const Error& error) {
@@ -159,7 +179,7 @@ class Run {
 
   /// A trial that has ended; `before` is what it was compared with.
   void remember(Lane& lane, Trial trial, const Incumbent& before) {
-    land(trial.proposal);
+    land(lane, trial.proposal);
     const uint32_t present = loop_.campaign.incumbent.trial;
     if (before.trial != present && trial.measurement)
       trial.reason += fmt::format("; compared with trial {}, which trial {} has replaced since", before.trial, present);
@@ -177,6 +197,9 @@ class Run {
   /// The history first: it is what a campaign resumes from.
   void write(Trial& trial) {
     trial.number = static_cast<uint32_t>(loop_.campaign.trials.size() + 1);
+    // Of proposers, workers and compilers, who may write any bytes.
+    trial.reason = plain_text(trial.reason);
+    trial.proposal.note = plain_text(trial.proposal.note);
     Status written = error_ ? Status(*error_) : loop_.history.append(loop_.campaign, trial);
     if (written) written = loop_.workspace.append_to_corpus(corpus_line(loop_.campaign, trial));
     if (!written) {

@@ -67,11 +67,20 @@ std::optional<size_t> next_campaign(std::span<const Standing> standings) {
   std::optional<size_t> best;
   for (size_t i = 0; i < standings.size(); ++i) {
     const Standing& one = standings[i];
-    if (one.moved_on) continue;
+    if (one.moved_on || !one.unreadable.empty()) continue;
     if (one.campaign == nullptr) return i;
     if (!best || one.expected_gain > standings[*best].expected_gain) best = i;
   }
   return best;
+}
+
+std::string state_text(const Standing& standing) {
+  if (!standing.unreadable.empty()) return "unreadable: " + standing.unreadable;
+  if (standing.moved_on) {
+    return fmt::format("moved on, {}: {}", kMoveOnNames[static_cast<size_t>(standing.moved_on->rule)],
+                       standing.moved_on->why);
+  }
+  return standing.campaign == nullptr ? "not begun" : "in work";
 }
 
 std::string why_next(const Standing& standing) {

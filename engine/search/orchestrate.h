@@ -69,7 +69,8 @@ struct Plan {
 /// How a campaign of a plan stands. Shares are of the incumbent's latency.
 struct Standing {
   const PlannedCampaign* planned = nullptr;
-  const Campaign* campaign = nullptr;  ///< null: not begun, and then nothing below is known
+  const Campaign* campaign = nullptr;  ///< null: not begun or not to be read, and then nothing below is known
+  std::string unreadable;              ///< why its history cannot be read; empty where it can
   std::optional<Settled> moved_on;     ///< by which rule; none while it is worked on
   uint32_t kept = 0;
   uint32_t reverts = 0;      ///< trials at its end without a keep
@@ -94,5 +95,8 @@ inline constexpr uint32_t kPatienceTrials = 16;  ///< without a keep, after whic
 
 /// Why: one sentence with its numbers.
 [[nodiscard]] std::string why_next(const Standing& standing);
+
+/// "not begun", "in work", "moved on, RULE: why" or "unreadable: why".
+[[nodiscard]] std::string state_text(const Standing& standing);
 
 }  // namespace amk::search

@@ -25,44 +25,24 @@ constexpr size_t kTrainingRowsMax = 1200;
 constexpr size_t kSearchRowsMax = 360;  ///< rows that parameters are chosen with
 constexpr size_t kFoldsMax = 6;
 constexpr size_t kBestOfModel = 3;
-constexpr std::string_view kVersion = "prior 1\n";
+constexpr std::string_view kVersion = "prior 2\n";
+/// log(latency / the start's) beyond which slow is slow: what counts is the order of what is fast.
+constexpr double kLogRatioMax = 0.3;
 
 /// A trial that something is learned from.
 struct Row {
-  std::vector<double> features;
+  SparseRow features;  ///< less the campaign's means
   double log_predicted = 0;
-  double log_ratio = 0;   ///< latency over the campaign's start's
-  double correction = 0;  ///< log_ratio - log_predicted, the campaign's median taken off
+  double log_ratio = 0;  ///< latency over the campaign's start's
+  double target = 0;     ///< log_ratio up to kLogRatioMax, less the campaign's mean
   uint32_t campaign = 0;
   uint32_t shape = 0;
   uint32_t model = 0;
   const CorpusTrial* trial = nullptr;
 };
 
-struct Parameters {
-  double cost = 1;
-  double gamma = 1;
-  double model_weight = 0;  ///< of the features of model and target, which are few values only
-};
-
+constexpr std::array kCosts = {0.01, 0.03, 0.1, 0.3, 1.0};
 constexpr std::array kStrengths = {0.0, 0.5, 1.0};
-
-std::vector<Parameters> grid() {
-  std::vector<Parameters> out;
-  for (const double weight : {0.0, 0.3}) {
-    for (const double gamma : {0.1, 0.3, 1.0}) {
-      for (const double cost : {1.0, 10.0, 100.0}) out.push_back({cost, gamma, weight});
-    }
-  }
-  return out;
-}
-
-std::vector<double> column_weights(double model_weight) {
-  std::vector<double> out;
-  for (const std::string& name : prior_feature_names())
-    out.push_back(name.starts_with("model:") || name.starts_with("target:") ? model_weight : 1.0);
-  return out;
-}
 
 // ---- rows -----------------------------------------------------------------------------------------------------------
 
@@ -80,7 +60,6 @@ class Rows {
       Row row;
       row.log_predicted = std::log(of.trial.facts->predicted_us);
       row.log_ratio = *came[i];
-      row.correction = row.log_ratio - row.log_predicted;
       row.trial = &of;
       found.push_back(std::move(row));
     }
@@ -94,6 +73,7 @@ class Rows {
   std::string snapshot;
   uint32_t left_out = 0;
   uint32_t campaigns = 0;
+  std::map<std::string, uint32_t> columns;  ///< of features, by name
   std::map<std::string, uint32_t> shapes;
   std::map<std::string, uint32_t> models;
 
@@ -103,16 +83,30 @@ class Rows {
   }
 
   void keep(std::vector<Row> found) {
-    std::vector<double> corrections;
-    for (const Row& row : found) corrections.push_back(row.correction);
-    const double middle = eval::quantile(corrections, 0.5);
-    for (Row& row : found) {
-      const CorpusTrial& of = *row.trial;
-      row.correction -= middle;
+    std::vector<std::map<uint32_t, double>> features;
+    std::map<uint32_t, double> means;
+    double mean = 0;
+    const auto count = static_cast<double>(found.size());
+    for (const Row& row : found) {
+      std::map<uint32_t, double>& of = features.emplace_back();
+      const CorpusTrial& trial = *row.trial;
+      for (const PriorFeature& feature : prior_features(trial.trial.proposal.config, *trial.trial.facts, trial.about)) {
+        const uint32_t column = number_of(columns, feature.name);
+        of[column] = feature.value;
+        means[column] += feature.value / count;
+      }
+      mean += std::min(row.log_ratio, kLogRatioMax) / count;
+    }
+    for (size_t i = 0; i < found.size(); ++i) {
+      Row& row = found[i];
+      for (const auto& [column, of] : means) {
+        const auto value = features[i].find(column);
+        row.features.emplace_back(column, (value == features[i].end() ? 0 : value->second) - of);
+      }
+      row.target = std::min(row.log_ratio, kLogRatioMax) - mean;
       row.campaign = campaigns;
-      row.shape = number_of(shapes, shape_text(*of.about.shape));
-      row.model = number_of(models, group_of(of.about));
-      row.features = prior_features(of.trial.proposal.config, *of.trial.facts, of.about);
+      row.shape = number_of(shapes, shape_text(*row.trial->about.shape));
+      row.model = number_of(models, group_of(row.trial->about));
       rows.push_back(std::move(row));
     }
     ++campaigns;
@@ -144,19 +138,16 @@ std::vector<const Row*> some_of(const std::vector<Row>& rows, size_t most) {
 
 // ---- learning -------------------------------------------------------------------------------------------------------
 
-Svr train(const std::vector<const Row*>& rows, const Parameters& parameters) {
-  std::vector<std::vector<double>> features;
-  std::vector<double> corrections;
+Svr train(const std::vector<const Row*>& rows, double cost) {
+  std::vector<SparseRow> features;
+  std::vector<double> targets;
   for (const Row* row : rows) {
     features.push_back(row->features);
-    corrections.push_back(row->correction);
+    targets.push_back(row->target);
   }
-  const std::vector<double> weights = column_weights(parameters.model_weight);
   SvrOptions options;
-  options.cost = parameters.cost;
-  options.gamma = parameters.gamma;
-  options.weights = weights;
-  return Svr::train(features, corrections, options);
+  options.cost = cost;
+  return Svr::train(features, targets, options);
 }
 
 /// Which fold a row is held out in, and what a fold is made of.
@@ -175,11 +166,16 @@ Folds folds_of(const std::vector<const Row*>& rows, size_t shapes, size_t campai
   return out;
 }
 
-/// The rank correlation in each campaign, weighted by its trials; `correction` is of each row.
-double order_quality(const std::vector<const Row*>& rows, const std::vector<double>& correction, double strength) {
+/// The cost model's word and what was learned, in shares: logarithms of latencies, up to a constant of the campaign.
+double mixed(double log_predicted, double learned, double strength) {
+  return (1 - strength) * log_predicted + strength * learned;
+}
+
+/// The rank correlation in each campaign, weighted by its trials; `learned` is of each row.
+double order_quality(const std::vector<const Row*>& rows, const std::vector<double>& learned, double strength) {
   std::map<uint32_t, std::pair<std::vector<double>, std::vector<double>>> of;
   for (size_t i = 0; i < rows.size(); ++i) {
-    of[rows[i]->campaign].first.push_back(rows[i]->log_predicted + strength * correction[i]);
+    of[rows[i]->campaign].first.push_back(mixed(rows[i]->log_predicted, learned[i], strength));
     of[rows[i]->campaign].second.push_back(rows[i]->log_ratio);
   }
   double sum = 0;
@@ -188,8 +184,8 @@ double order_quality(const std::vector<const Row*>& rows, const std::vector<doub
   return sum / static_cast<double>(rows.size());
 }
 
-/// What each row is corrected by, by what was learned without its fold.
-std::vector<double> held_out(const std::vector<const Row*>& rows, const Folds& folds, const Parameters& parameters) {
+/// What is said of each row, by what was learned without its fold.
+std::vector<double> held_out(const std::vector<const Row*>& rows, const Folds& folds, double cost) {
   std::vector<double> out(rows.size(), 0);
   for (size_t fold = 0; fold < folds.count; ++fold) {
     std::vector<const Row*> training;
@@ -197,7 +193,7 @@ std::vector<double> held_out(const std::vector<const Row*>& rows, const Folds& f
       if (folds.fold[i] != fold) training.push_back(rows[i]);
     }
     if (training.size() < 2) continue;
-    const Svr svr = train(training, parameters);
+    const Svr svr = train(training, cost);
     for (size_t i = 0; i < rows.size(); ++i) {
       if (folds.fold[i] == fold) out[i] = svr.predict(rows[i]->features);
     }
@@ -205,21 +201,21 @@ std::vector<double> held_out(const std::vector<const Row*>& rows, const Folds& f
   return out;
 }
 
-/// The best order of what was held out; of equals the weaker correction.
-Parameters choose(const Rows& rows, PriorSummary& summary) {
+/// The cost that gives the best order of what was held out; with its strength in the summary.
+double choose(const Rows& rows, PriorSummary& summary) {
   const std::vector<const Row*> some = some_of(rows.rows, kSearchRowsMax);
   const Folds folds = folds_of(some, rows.shapes.size(), rows.campaigns);
   summary.held_out = folds.of;
   summary.cost_model_rank_correlation = order_quality(some, std::vector<double>(some.size(), 0), 0);
   summary.rank_correlation = summary.cost_model_rank_correlation;
   constexpr double kBetter = 0.005;  // less is chance
-  Parameters best;
-  for (const Parameters& parameters : grid()) {
-    const std::vector<double> correction = held_out(some, folds, parameters);
+  double best = kCosts.front();
+  for (const double cost : kCosts) {
+    const std::vector<double> learned = held_out(some, folds, cost);
     for (const double strength : kStrengths) {
-      const double quality = order_quality(some, correction, strength);
-      if (quality < summary.rank_correlation + kBetter) continue;
-      best = parameters;
+      const double quality = order_quality(some, learned, strength);
+      if (quality < summary.cost_model_rank_correlation + kBetter || quality <= summary.rank_correlation) continue;
+      best = cost;
       summary.rank_correlation = quality;
       summary.strength = strength;
     }
@@ -231,7 +227,7 @@ std::vector<schedule::ScheduleConfig> best_of_models(const std::vector<Row>& row
   std::map<uint32_t, std::vector<const Row*>> by_model;
   for (const Row& row : rows) by_model[row.model].push_back(&row);
   for (auto& [model, list] : by_model) {
-    std::ranges::stable_sort(list, {}, [](const Row* row) { return row->trial->trial.measurement->latency_us; });
+    std::ranges::stable_sort(list, {}, &Row::log_ratio);
   }
   std::vector<schedule::ScheduleConfig> out;
   std::set<std::string> seen;
@@ -249,6 +245,7 @@ std::vector<schedule::ScheduleConfig> best_of_models(const std::vector<Row>& row
 
 struct Prior::Impl {
   Svr svr;
+  std::map<std::string, uint32_t> columns;
   PriorSummary summary;
   std::vector<schedule::ScheduleConfig> best;
   std::string snapshot;
@@ -266,9 +263,10 @@ Result<Prior> Prior::learn(const Corpus& corpus, eval::LatencyKind kind, const s
   if (rows.rows.size() < kTrialsMin) {
     return Error{
         ErrorCode::kBadInput,
-        fmt::format("expected at least {} trials to learn a prior from ({}, sm_{}), found {}, and {} that lack "
-                    "a latency, the model's shape or what became of the trial before",
-                    kTrialsMin, latency_kind_text(kind), info->sm, rows.rows.size(), rows.left_out),
+        fmt::format(
+            "expected at least {} trials to learn a prior from ({}, sm_{}), found {}, and {} that lack "
+            "a latency, the model's shape or what became of the trial before, or whose campaign has fewer than {}",
+            kTrialsMin, latency_kind_text(kind), info->sm, rows.rows.size(), rows.left_out, kCampaignTrialsMin),
         "the corpus", "more campaigns make it"};
   }
   PriorSummary summary;
@@ -278,18 +276,26 @@ Result<Prior> Prior::learn(const Corpus& corpus, eval::LatencyKind kind, const s
   summary.campaigns = rows.campaigns;
   summary.shapes = static_cast<uint32_t>(rows.shapes.size());
   summary.left_out = rows.left_out;
-  const Parameters parameters = choose(rows, summary);
-  Svr svr = train(some_of(rows.rows, kTrainingRowsMax), parameters);
+  const double cost = choose(rows, summary);
+  Svr svr = train(some_of(rows.rows, kTrainingRowsMax), cost);
   const std::string id = sha256_hex(std::string(kVersion) + rows.snapshot).substr(0, 12);
-  return Prior(std::make_unique<Impl>(
-      Impl{std::move(svr), std::move(summary), best_of_models(rows.rows), std::move(rows.snapshot), id}));
+  return Prior(std::make_unique<Impl>(Impl{std::move(svr), std::move(rows.columns), std::move(summary),
+                                           best_of_models(rows.rows), std::move(rows.snapshot), id}));
 }
 
 double Prior::expected_us(const schedule::ScheduleConfig& config, const ProgramFacts& facts,
                           const CampaignHeader& about) const {
   if (impl_->summary.strength == 0) return facts.predicted_us;
-  return facts.predicted_us *
-         std::exp(impl_->summary.strength * impl_->svr.predict(prior_features(config, facts, about)));
+  SparseRow row;
+  for (const PriorFeature& feature : prior_features(config, facts, about)) {
+    // A value that no trial had says nothing.
+    if (const auto column = impl_->columns.find(feature.name); column != impl_->columns.end())
+      row.emplace_back(column->second, feature.value);
+  }
+  std::ranges::sort(row);
+  // What is learned has no unit: the floor, alike for every schedule of a model, lends it one.
+  const double learned = std::log(facts.floor_us) + impl_->svr.predict(row);
+  return std::exp(mixed(std::log(facts.predicted_us), learned, impl_->summary.strength));
 }
 
 const std::vector<schedule::ScheduleConfig>& Prior::best_schedules() const { return impl_->best; }

@@ -1,11 +1,11 @@
 // The prior: what other campaigns teach about schedules that were not tried here. It ranks and seeds, and decides
 // nothing.
 //
-// Learned from a corpus by support vector regression. It corrects the cost model: what is learned is
-// log(latency / predicted latency), centred in each campaign, so that neither a slow machine nor a lucky start matters.
-// A prior is of one kind of latency and of targets of one architecture; measured and predicted trials never meet in it.
-// How strongly it corrects, and its other parameters, are what orders shapes best that were held out; where nothing
-// orders them better than the cost model, it corrects nothing.
+// Learned from a corpus by linear support vector regression: what each value of each knob adds to log(latency), the
+// cost model's word among what it goes by. All is centred in each campaign, so that neither a slow machine nor a lucky
+// start matters. A prior is of one kind of latency and of targets of one architecture; measured and predicted trials
+// never meet in it. How much of it is taken, and its other parameter, are what orders shapes best that were held out;
+// where nothing orders them better than the cost model, the cost model is all.
 #pragma once
 
 #include <memory>
@@ -29,7 +29,7 @@ struct PriorSummary {
   std::string held_out;         ///< what was held out in turn: "shapes", "campaigns" or "trials"
   double rank_correlation = 0;  ///< on what was held out, weighted by trials
   double cost_model_rank_correlation = 0;
-  double strength = 0;  ///< how much of the correction is taken, from 0 to 1
+  double strength = 0;  ///< how much of what was learned is taken, the cost model being the rest; from 0 to 1
 };
 
 class Prior {
@@ -45,7 +45,7 @@ class Prior {
   Prior& operator=(Prior&&) noexcept;
   ~Prior();
 
-  /// What to rank by: the predicted latency, corrected, in the cost model's microseconds. `about` must have a shape.
+  /// What to rank schedules of one campaign by: microseconds, up to a factor that is the same for all of them.
   [[nodiscard]] double expected_us(const schedule::ScheduleConfig& config, const ProgramFacts& facts,
                                    const CampaignHeader& about) const;
 

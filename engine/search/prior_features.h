@@ -1,6 +1,6 @@
-// A schedule, its program, its model and its target as numbers: what a prior sees.
+// A schedule and its program as numbers: what a prior sees. docs/research-loop.md lists them.
 //
-// One table of names and one function; docs/research-loop.md lists them. Sizes are log2, choices one number each.
+// Most are one for each value of a knob: what a value is worth is learned apart from the values beside it.
 #pragma once
 
 #include <string>
@@ -11,11 +11,15 @@
 
 namespace amk::search {
 
-/// As many as prior_features() returns, in its order: "knob:pipelining_depth", "program:levels_per_layer", ...
-[[nodiscard]] const std::vector<std::string>& prior_feature_names();
+struct PriorFeature {
+  std::string name;  ///< "knob:pipelining_depth=8", "quantised knob:pipelining_depth=8", "program:stages", ...
+  double value = 0;
 
-/// `about` must have a shape and a target of target.def.
-[[nodiscard]] std::vector<double> prior_features(const schedule::ScheduleConfig& config, const ProgramFacts& facts,
-                                                 const CampaignHeader& about);
+  bool operator==(const PriorFeature&) const = default;
+};
+
+/// Each name at most once; what is not there is 0.
+[[nodiscard]] std::vector<PriorFeature> prior_features(const schedule::ScheduleConfig& config,
+                                                       const ProgramFacts& facts, const CampaignHeader& about);
 
 }  // namespace amk::search

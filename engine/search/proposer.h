@@ -31,15 +31,18 @@ class Proposer {
 struct WalkOptions {
   double epsilon = 0.25;        ///< share of trials that take a neighbour at random
   uint32_t draw = 12;           ///< neighbours that are ranked for the others; the best one is taken
+  uint32_t combine_after = 10;  ///< trials in a row without a keep, after which near gains are tried together
+  double near_gain = 0.002;     ///< what a knob must win to be one; A/A trials come out up to 0.16% faster
   uint32_t restart_after = 16;  ///< trials in a row without a keep, after which it looks elsewhere
   uint32_t region_trials = 8;   ///< trials around one fresh place
   uint32_t region_knobs = 3;    ///< knobs that a fresh place has turned, from the incumbent
   uint32_t region_draw = 6;     ///< places that are ranked for each; the best one is taken
 };
 
-/// Epsilon-greedy over the neighbours of the incumbent, one knob turned; around fresh places when that is stuck. What
-/// is proposed follows from the campaign's seed and its trials alone: a campaign that is resumed, or replayed, goes on
-/// as it would have. Nothing is proposed twice.
+/// Epsilon-greedy over the neighbours of the incumbent, one knob turned. When that is stuck, what was faster by less
+/// than a keep asks for is tried together; then what is around fresh places. What is proposed follows from the
+/// campaign's seed and its trials alone: a campaign that is resumed, or replayed, goes on as it would have. Nothing is
+/// proposed twice.
 [[nodiscard]] std::unique_ptr<Proposer> make_walk(const WalkOptions& options, Rank rank);
 
 /// How schedules are drawn to record a corpus from, and to look for a place to start.
@@ -53,16 +56,19 @@ struct SampleOptions {
 /// nothing is proposed twice. `plausible` has no value where a schedule cannot be.
 [[nodiscard]] std::unique_ptr<Proposer> make_sampler(const SampleOptions& options, Rank plausible);
 
-/// What a command may take.
-struct CommandOptions {
-  std::string command;  ///< for /bin/sh -c
-  std::chrono::milliseconds time = std::chrono::seconds(60);
+/// A proposer outside of this program.
+struct ExternalOptions {
+  /// A command for /bin/sh -c; or, where it is one word that ends in .so or .so and a version, a shared library.
+  std::string named;
+  std::chrono::milliseconds time = std::chrono::seconds(60);  ///< for one answer
   size_t answer_bytes = size_t{1} << 20;
 };
 
-/// Asks a command, which gets the campaign's state as one JSON document on stdin (docs/research-loop.md) and answers
-/// with {"schedule": {...}, "note"?: "..."} on stdout, or {"done": true}. Knobs that the schedule leaves out are the
-/// incumbent's.
-[[nodiscard]] std::unique_ptr<Proposer> make_command_proposer(const CommandOptions& options);
+/// Asks a command, or a shared library (search/proposer_abi.h) in a process of its own, for each candidate. It gets the
+/// campaign's state as one JSON document (docs/research-loop.md) and answers with {"schedule": {...}, "note"?: "..."}
+/// or
+/// {"done": true}. Knobs that the schedule leaves out are the incumbent's. kBadInput for a library that is not there or
+/// is none.
+[[nodiscard]] Result<std::unique_ptr<Proposer>> make_external_proposer(const ExternalOptions& options);
 
 }  // namespace amk::search

@@ -24,6 +24,15 @@ std::vector<double> ranks_of(std::span<const double> values) {
   return out;
 }
 
+/// Where the trial's ratio counts from: log(latency / the start's) of what it was compared with. Lanes may have
+/// replaced that since.
+std::optional<double> came_from(const Trial& trial, const std::vector<std::optional<double>>& out, double incumbent) {
+  const std::optional<uint32_t> against = trial.measurement->against;
+  if (!against) return incumbent;
+  if (*against == 0) return 0;
+  return *against < trial.number ? out[*against - 1] : std::nullopt;
+}
+
 }  // namespace
 
 std::vector<std::optional<double>> log_ratios_to_start(std::span<const Trial* const> trials) {
@@ -33,7 +42,9 @@ std::vector<std::optional<double>> log_ratios_to_start(std::span<const Trial* co
     const Trial& trial = *trials[i];
     if (trial.number != i + 1) break;
     if (!trial.measurement || !(trial.measurement->ratio.value > 0)) continue;
-    out[i] = incumbent + std::log(trial.measurement->ratio.value);
+    const std::optional<double> from = came_from(trial, out, incumbent);
+    if (!from) continue;
+    out[i] = *from + std::log(trial.measurement->ratio.value);
     if (trial.outcome == Outcome::kKept) incumbent = *out[i];
   }
   return out;

@@ -45,7 +45,11 @@ ReportSection best_section(const ReportSubject& subject) {
   const Campaign& campaign = *subject.campaign;
   ReportSection out{"Best schedule", {}};
   const std::vector<KnobChange> changes = changed_knobs(campaign.start.config, campaign.incumbent.config);
-  if (changes.empty()) {
+  if (changes.empty() && kept_in(campaign) > 0) {
+    out.blocks.emplace_back(ReportText{
+        fmt::format("Trial {} went back to the schedule that the campaign started from, {}: nothing better was found.",
+                    campaign.incumbent.trial, campaign.start.schedule_id)});
+  } else if (changes.empty()) {
     out.blocks.emplace_back(ReportText{
         fmt::format("No candidate was kept: the best schedule is the one that the campaign started from, {}.",
                     campaign.start.schedule_id)});
@@ -291,12 +295,6 @@ std::vector<ReportTile> tiles_of(const Campaign& campaign) {
            fmt::format("{} kept, {} without a keep at the end", kept_in(campaign), reverts_in_a_row(campaign))}};
 }
 
-std::string state_of(const Standing& of) {
-  if (of.moved_on)
-    return fmt::format("moved on, {}: {}", kMoveOnNames[static_cast<size_t>(of.moved_on->rule)], of.moved_on->why);
-  return of.campaign == nullptr ? "not begun" : "in work";
-}
-
 }  // namespace
 
 ReportPart campaign_part(const ReportSubject& subject, bool titled) {
@@ -339,13 +337,13 @@ Report plan_report(const Plan& plan, std::span<const Standing> standings, std::s
                     {}};
   for (const Standing& of : standings) {
     if (of.campaign == nullptr) {
-      table.rows.push_back({of.planned->campaign, "", "", "", "", "0", "0", state_of(of)});
+      table.rows.push_back({of.planned->campaign, "", "", "", "", "0", "0", state_text(of)});
       continue;
     }
     const Campaign& campaign = *of.campaign;
     table.rows.push_back({campaign.name, fmt::format("{:.2f}", campaign.incumbent.latency_us), kind_of(campaign),
                           fmt::format("{:.3f}", of.speedup), fmt::format("{:.1f}", pct_of_floor(campaign.incumbent)),
-                          std::to_string(campaign.trials.size()), std::to_string(of.kept), state_of(of)});
+                          std::to_string(campaign.trials.size()), std::to_string(of.kept), state_text(of)});
   }
   ReportSection section{"How each campaign stands", {}};
   section.blocks.emplace_back(std::move(table));

@@ -53,16 +53,20 @@ std::string reason_key(const Trial& trial) {
 std::vector<KnobEffect> knob_effects(const Campaign& campaign) {
   std::map<std::pair<std::string, std::string>, Gathered> by_value;
   schedule::ScheduleConfig incumbent = campaign.start.config;
+  uint32_t kept = 0;  // the trial of the incumbent
   for (const Trial& trial : campaign.trials) {
     const std::vector<KnobChange> changes = changed_knobs(incumbent, trial.proposal.config);
-    if (changes.size() == 1 && trial.measurement) {
+    // In lanes a trial may have been compared with an incumbent that was replaced meanwhile.
+    if (changes.size() == 1 && trial.measurement && trial.measurement->against.value_or(kept) == kept) {
       Gathered& of = by_value[{changes.front().path, changes.front().to}];
       of.ratios.push_back(trial.measurement->ratio.value);
       of.low = std::min(of.low, trial.measurement->ratio.low);
       of.high = std::max(of.high, trial.measurement->ratio.high);
       of.kept += trial.outcome == Outcome::kKept ? 1 : 0;
     }
-    if (trial.outcome == Outcome::kKept) incumbent = trial.proposal.config;
+    if (trial.outcome != Outcome::kKept) continue;
+    incumbent = trial.proposal.config;
+    kept = trial.number;
   }
   std::vector<KnobEffect> out;
   for (const Knob& knob : search_space(campaign.start.config)) {

@@ -6,6 +6,7 @@
 #include "schedule/schedule_config_json.h"
 #include "search/proposer.h"
 #include "search/search_space.h"
+#include "search/tried.h"
 
 namespace amk::search {
 namespace {
@@ -44,9 +45,8 @@ class Sampler final : public Proposer {
   Sampler(const SampleOptions& options, Rank plausible) : options_(options), plausible_(std::move(plausible)) {}
 
   Result<std::optional<Proposal>> next(const Campaign& campaign) override {
-    std::set<std::string> tried = {schedule::config_to_json(campaign.incumbent.config)};
-    for (const Trial& trial : campaign.trials) tried.insert(schedule::config_to_json(trial.proposal.config));
-    Random random(mix64(campaign.header.seed ^ mix64(campaign.trials.size() + 1)));
+    const std::set<std::string> tried = tried_in(campaign);
+    Random random(mix64(campaign.header.seed ^ mix64(trials_drawn(campaign) + uint64_t{1})));
     std::optional<ScheduleConfig> drawn;
     for (uint32_t i = 0; i < options_.draws; ++i) {
       ScheduleConfig config = sample_near({}, options_.knobs_max, random);

@@ -1,34 +1,35 @@
-// Epsilon support vector regression with a Gaussian kernel: libsvm, and the scaling of what it is given.
+// Linear epsilon support vector regression: libsvm.
 //
 // Owns the model and the rows that it points into. Deterministic: the same rows in the same order give the same model.
+// Columns are taken as they are: who wants them scaled or centred does that before.
 // Source: Chang and Lin, LIBSVM: a library for support vector machines, section 2.4.
 #pragma once
 
+#include <cstdint>
 #include <memory>
-#include <span>
+#include <utility>
 #include <vector>
 
 namespace amk::search {
 
 struct SvrOptions {
-  double cost = 1;   ///< of a row that is off by more than `tolerance`
-  double gamma = 1;  ///< of the kernel exp(-gamma x squared distance / active columns), columns scaled
-  double tolerance = 0.01;
-  std::span<const double> weights;  ///< of each column's scaled values; empty: 1
+  double cost = 1;           ///< of a row that is off by 1 more than `tolerance`, against half the squared weights
+  double tolerance = 0.002;  ///< by which a prediction may be off for nothing
 };
+
+/// Columns and their values; columns that are not named are 0.
+using SparseRow = std::vector<std::pair<uint32_t, double>>;
 
 class Svr {
  public:
-  /// `rows` are of one length and at least 2, `values` as many. Columns are brought to mean 0 and deviation 1 over
-  /// these rows, those that are constant are left out; values further out than 4 deviations are taken as 4.
-  static Svr train(const std::vector<std::vector<double>>& rows, const std::vector<double>& values,
-                   const SvrOptions& options);
+  /// At least 2 rows, each sorted by column, and as many values.
+  static Svr train(const std::vector<SparseRow>& rows, const std::vector<double>& values, const SvrOptions& options);
 
   Svr(Svr&&) noexcept;
   Svr& operator=(Svr&&) noexcept;
   ~Svr();
 
-  [[nodiscard]] double predict(std::span<const double> row) const;
+  [[nodiscard]] double predict(const SparseRow& row) const;
 
  private:
   struct Impl;

@@ -43,9 +43,10 @@ Result<TraceFile> read_trace(const std::filesystem::path& path);
                                                const std::string& target, const std::string& schedule_id,
                                                uint32_t position);
 
-/// The newest trace of that model and target in the workspace, of that schedule where `schedule_id` is not empty. Files
-/// that cannot be read are passed over.
+/// The newest trace of that model and target in the workspace; of that schedule where `schedule_id` is not empty, and
+/// of that position where there is one. Files that cannot be read are passed over.
 [[nodiscard]] std::optional<TraceFile> newest_trace(const std::filesystem::path& workspace, const std::string& model,
-                                                    const std::string& target, const std::string& schedule_id = "");
+                                                    const std::string& target, const std::string& schedule_id = "",
+                                                    std::optional<uint32_t> position = std::nullopt);
 
 }  // namespace amk::search

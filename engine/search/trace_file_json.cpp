@@ -81,7 +81,8 @@ std::filesystem::path trace_path(const std::filesystem::path& workspace, const s
 }
 
 std::optional<TraceFile> newest_trace(const std::filesystem::path& workspace, const std::string& model,
-                                      const std::string& target, const std::string& schedule_id) {
+                                      const std::string& target, const std::string& schedule_id,
+                                      std::optional<uint32_t> position) {
   std::optional<TraceFile> newest;
   std::error_code problem;
   for (const auto& entry : std::filesystem::directory_iterator(workspace / "traces", problem)) {
@@ -91,6 +92,7 @@ std::optional<TraceFile> newest_trace(const std::filesystem::path& workspace, co
     Result<TraceFile> found = read_trace(entry.path());
     if (!found || found->model != model || found->target != target) continue;
     if (!schedule_id.empty() && found->schedule_id != schedule_id) continue;
+    if (position && found->position != *position) continue;
     if (!newest || std::tie(found->made, found->path) > std::tie(newest->made, newest->path))
       newest = std::move(*found);
   }

@@ -32,11 +32,15 @@ struct Measurement {
   eval::Estimate ratio;     ///< candidate / incumbent; predicted: all three the same
   uint32_t blocks = 0;      ///< predicted: 0
   uint32_t position = 0;
+  /// The trial that made the incumbent of the ratio; 0: the start's. None in trials from before it was kept, which were
+  /// compared with the last one kept before them.
+  std::optional<uint32_t> against{};
 
   bool operator==(const Measurement& other) const {
     return kind == other.kind && latency_us == other.latency_us && incumbent_us == other.incumbent_us &&
            floor_us == other.floor_us && ratio.value == other.ratio.value && ratio.low == other.ratio.low &&
-           ratio.high == other.ratio.high && blocks == other.blocks && position == other.position;
+           ratio.high == other.ratio.high && blocks == other.blocks && position == other.position &&
+           against == other.against;
   }
 };
 
@@ -91,10 +95,11 @@ struct ProgramFacts {
 /// What somebody would like to be tried.
 struct Proposal {
   schedule::ScheduleConfig config;
-  std::string change;                ///< from the incumbent, in a few words: "pipelining_depth=8"
-  std::string knob;                  ///< that was turned; empty where it was several
-  std::string proposer;              ///< "greedy", "random", "restart", "prior", "sample", "command"
-  std::string note;                  ///< the proposer's own reason; may be empty
+  std::string change;    ///< from the incumbent, in a few words: "pipelining_depth=8"
+  std::string knob;      ///< that was turned; empty where it was several
+  std::string proposer;  ///< "greedy", "random", "combined", "restart", "prior", "sample", "tuned", "command",
+                         ///< "library", "recorded"
+  std::string note;      ///< the proposer's own reason; may be empty
   std::optional<double> prior_us{};  ///< what a prior expected of it, in the cost model's microseconds; only to rank by
 
   bool operator==(const Proposal&) const = default;
@@ -140,6 +145,8 @@ struct CampaignHeader {
   uint64_t seed = 1;
   std::optional<ModelShape> shape{};  ///< none in campaigns from before it was kept
   std::string prior{};                ///< id of the prior that it goes by (search/prior.h); empty: none
+  double min_gain = 0.01;             ///< of the incumbent's latency, that a keep must be worth
+  uint32_t compared_positions = 8;    ///< of each candidate, with the oracle
 
   bool operator==(const CampaignHeader&) const = default;
 };

@@ -41,7 +41,7 @@ Outcome outcome_from(const Json& json) {
 }
 
 Json to_json(const Measurement& of) {
-  return {
+  Json out = {
       {"latency_us", number(of.latency_us)},
       {"latency_kind", kind_name(of.kind)},
       {"incumbent_us", number(of.incumbent_us)},
@@ -49,6 +49,14 @@ Json to_json(const Measurement& of) {
       {"ratio", {{"value", number(of.ratio.value)}, {"low", number(of.ratio.low)}, {"high", number(of.ratio.high)}}},
       {"blocks", of.blocks},
       {"position", of.position}};
+  if (of.against) out["against"] = *of.against;
+  return out;
+}
+
+/// Keys that older campaigns do not have are null or missing.
+const Json* find_value(const Json& json, const char* key) {
+  const auto found = json.find(key);
+  return found == json.end() || found->is_null() ? nullptr : &*found;
 }
 
 Measurement measurement_from(const Json& json) {
@@ -63,6 +71,7 @@ Measurement measurement_from(const Json& json) {
                bound_from(ratio.at("high"), kInfinity)};
   out.blocks = json.at("blocks").get<uint32_t>();
   out.position = json.at("position").get<uint32_t>();
+  if (const Json* against = find_value(json, "against")) out.against = against->get<uint32_t>();
   return out;
 }
 
@@ -142,12 +151,6 @@ ProgramFacts facts_from(const Json& json) {
   return out;
 }
 
-/// Keys that older campaigns do not have are null or missing.
-const Json* find_value(const Json& json, const char* key) {
-  const auto found = json.find(key);
-  return found == json.end() || found->is_null() ? nullptr : &*found;
-}
-
 /// `read` of the parsed text; what does not fit is kBadInput.
 template <typename T, typename Read>
 Result<T> reading(std::string_view text, const std::string& location, const Read& read) {
@@ -159,6 +162,10 @@ Result<T> reading(std::string_view text, const std::string& location, const Read
 }
 
 }  // namespace
+
+std::string plain_text(const std::string& text) {
+  return Json::parse(Json(text).dump(-1, ' ', false, Json::error_handler_t::replace)).get<std::string>();
+}
 
 Json to_json(const Trial& trial) {
   const Proposal& proposal = trial.proposal;
@@ -188,10 +195,18 @@ Json to_json(const Incumbent& incumbent) {
 }
 
 Json to_json(const CampaignHeader& header) {
-  Json out = {{"model", header.model},     {"model_name", header.model_name}, {"target", header.target},
-              {"device", header.device},   {"weights", header.weights},       {"kv_dtype", header.kv_dtype},
-              {"context", header.context}, {"position", header.position},     {"latency_kind", kind_name(header.kind)},
-              {"seed", header.seed}};
+  Json out = {{"model", header.model},
+              {"model_name", header.model_name},
+              {"target", header.target},
+              {"device", header.device},
+              {"weights", header.weights},
+              {"kv_dtype", header.kv_dtype},
+              {"context", header.context},
+              {"position", header.position},
+              {"latency_kind", kind_name(header.kind)},
+              {"seed", header.seed},
+              {"min_gain", header.min_gain},
+              {"compared_positions", header.compared_positions}};
   if (header.shape) out["shape"] = to_json(*header.shape);
   if (!header.prior.empty()) out["prior"] = header.prior;
   return out;
@@ -246,6 +261,9 @@ Result<CampaignHeader> header_from_json(std::string_view text, const std::string
     out.seed = json.at("seed").get<uint64_t>();
     if (const Json* shape = find_value(json, "shape")) out.shape = shape_from(*shape);
     if (const Json* prior = find_value(json, "prior")) out.prior = prior->get<std::string>();
+    if (const Json* gain = find_value(json, "min_gain")) out.min_gain = gain->get<double>();
+    if (const Json* positions = find_value(json, "compared_positions"))
+      out.compared_positions = positions->get<uint32_t>();
     return out;
   });
 }

@@ -12,6 +12,9 @@ namespace amk::search {
 
 using Json = nlohmann::ordered_json;
 
+/// Valid UTF-8: bytes that are none become U+FFFD. Strings of what follows must be that, or writing it throws.
+[[nodiscard]] std::string plain_text(const std::string& text);
+
 [[nodiscard]] Json to_json(const Trial& trial);
 [[nodiscard]] Json to_json(const Incumbent& incumbent);
 [[nodiscard]] Json to_json(const CampaignHeader& header);

@@ -310,12 +310,7 @@ class Tuner {
     trial.value = value;
     std::unique_ptr<eval::Machine> machine;
     const Status run = try_out(config, machine, trial);
-    if (!run) {
-      trial.outcome = run.error().code == ErrorCode::kInternal || run.error().code == ErrorCode::kIo
-                          ? Outcome::kBroken
-                          : Outcome::kRefused;
-      trial.reason = run.error().text();
-    }
+    if (!run) trial.reason = run.error().text();
     broken_ = trial.outcome == Outcome::kBroken ? broken_ + 1 : 0;
     // A worker that ended took the best one's machine with it.
     if (trial.outcome == Outcome::kBroken) best_.reset();
@@ -329,7 +324,9 @@ class Tuner {
     return trial.outcome == Outcome::kKept;
   }
 
+  /// An error is the machine's, unless the trial says that it was refused.
   Status try_out(const schedule::ScheduleConfig& config, std::unique_ptr<eval::Machine>& machine, TuneTrial& trial) {
+    trial.outcome = Outcome::kBroken;
     if (!best_) {
       AMK_ASSIGN_OR_RETURN(const Part part, part_of(out_.winner));
       TuneTrial again;
@@ -338,8 +335,14 @@ class Tuner {
       if (!correct)
         return Error{ErrorCode::kInternal, "expected the best so far to be correct: " + again.reason, "", ""};
     }
+    trial.outcome = Outcome::kRefused;
     AMK_ASSIGN_OR_RETURN(const Part part, part_of(config));
-    AMK_ASSIGN_OR_RETURN(machine, load(part, trial));
+    Result<std::unique_ptr<eval::Machine>> loaded = load(part, trial);
+    const bool machines =
+        !loaded && (loaded.error().code == ErrorCode::kInternal || loaded.error().code == ErrorCode::kIo);
+    if (loaded || machines) trial.outcome = Outcome::kBroken;
+    if (!loaded) return loaded.error();
+    machine = std::move(*loaded);
     AMK_ASSIGN_OR_RETURN(const bool correct, verify(*machine, part, trial));
     if (!correct) return {};
     return measure(*machine, floor_us(part), complexity(config) < complexity(out_.winner), trial);

@@ -86,7 +86,7 @@ struct TuneResult {
   uint32_t other_tasks = 0;  ///< that make what those read
   uint32_t levels = 0;
   double gain = 1;        ///< product of the kept ratios, candidate / best so far: below 1 is faster
-  std::string ended_by;   ///< "exhausted", "trials", "minutes" or "interrupted"
+  std::string ended_by;   ///< "exhausted", "trials", "minutes", "failures" or "interrupted"
   eval::Verdict verdict;  ///< of the whole megakernel with the winner's knobs, where there is a winner
 };
 

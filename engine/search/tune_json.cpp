@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "schedule/schedule_config_json.h"
 #include "search/search_space.h"
+#include "search/tried.h"
 
 namespace amk::search {
 namespace {
@@ -105,9 +106,10 @@ class TunedFirst final : public Proposer {
       for (const auto& [path, value] : of.knobs) AMK_TRY(schedule::set_knob(config, path, value));
       note += fmt::format("{}{} tuned on {}", note.empty() ? "" : ", ", of.folder, of.model_name);
     }
-    const bool tried = std::any_of(campaign.trials.begin(), campaign.trials.end(),
-                                   [](const Trial& trial) { return trial.proposal.proposer == kName; });
-    if (tried || config == campaign.incumbent.config) return inner_->next(campaign);
+    const auto is_tuned = [](const Proposal& proposal) { return proposal.proposer == kName; };
+    const bool proposed = std::ranges::any_of(campaign.trials, is_tuned, &Trial::proposal) ||
+                          std::ranges::any_of(campaign.in_flight, is_tuned);
+    if (proposed || tried_in(campaign).contains(schedule::config_to_json(config))) return inner_->next(campaign);
     return std::optional(Proposal{config, describe_change(campaign.incumbent.config, config), "", kName, note});
   }
 

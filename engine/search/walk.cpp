@@ -6,6 +6,7 @@
 #include "schedule/schedule_config_json.h"
 #include "search/proposer.h"
 #include "search/search_space.h"
+#include "search/tried.h"
 
 namespace amk::search {
 namespace {
@@ -29,11 +30,6 @@ std::vector<Step> neighbours_of(const ScheduleConfig& from) {
   return out;
 }
 
-/// What is in flight counts as tried: proposals are drawn while others are still judged.
-uint32_t trials_drawn(const Campaign& campaign) {
-  return static_cast<uint32_t>(campaign.trials.size() + campaign.in_flight.size());
-}
-
 uint32_t trials_since_keep(const Campaign& campaign) { return trials_drawn(campaign) - campaign.incumbent.trial; }
 
 /// A place some knobs away from the incumbent: the same whenever it is asked for.
@@ -51,6 +47,34 @@ ScheduleConfig fresh_place(const Campaign& campaign, const WalkOptions& options,
   return out;
 }
 
+/// One knob of the incumbent that was turned alone.
+struct NearGain {
+  std::string path;
+  std::string value;
+  double ratio = 1;  ///< candidate / incumbent
+};
+
+/// Of each knob that made the incumbent faster, but not by enough, the value that did most; best first.
+std::vector<NearGain> near_gains(const Campaign& campaign, const WalkOptions& options) {
+  std::vector<NearGain> out;
+  for (const Trial& trial : campaign.trials) {
+    if (trial.number <= campaign.incumbent.trial || !trial.measurement) continue;
+    if (trial.measurement->against.value_or(campaign.incumbent.trial) != campaign.incumbent.trial) continue;
+    const double ratio = trial.measurement->ratio.value;
+    const std::vector<KnobChange> changes = changed_knobs(campaign.incumbent.config, trial.proposal.config);
+    if (changes.size() != 1 || ratio > 1 - options.near_gain) continue;
+    const KnobChange& only = changes.front();
+    const auto same = std::ranges::find(out, only.path, &NearGain::path);
+    if (same == out.end()) {
+      out.push_back({only.path, only.to, ratio});
+    } else if (ratio < same->ratio) {
+      *same = {only.path, only.to, ratio};
+    }
+  }
+  std::ranges::stable_sort(out, {}, &NearGain::ratio);
+  return out;
+}
+
 class Walk final : public Proposer {
  public:
   Walk(const WalkOptions& options, Rank rank) : options_(options), rank_(std::move(rank)) {}
@@ -58,6 +82,9 @@ class Walk final : public Proposer {
   Result<std::optional<Proposal>> next(const Campaign& campaign) override {
     const std::set<std::string> tried = tried_in(campaign);
     const uint32_t idle = trials_since_keep(campaign);
+    if (idle >= options_.combine_after) {
+      if (std::optional<Proposal> together = combined(campaign, tried)) return together;
+    }
     if (idle < options_.restart_after) {
       std::optional<Proposal> near = around(campaign.incumbent.config, campaign, tried, false);
       if (near) return near;
@@ -77,16 +104,23 @@ class Walk final : public Proposer {
  private:
   static constexpr uint32_t kRegionsMax = 64;
 
-  static std::set<std::string> tried_in(const Campaign& campaign) {
-    std::set<std::string> out = {schedule::config_to_json(campaign.start.config),
-                                 schedule::config_to_json(campaign.incumbent.config)};
-    for (const Trial& trial : campaign.trials) out.insert(schedule::config_to_json(trial.proposal.config));
-    for (const Proposal& proposal : campaign.in_flight) out.insert(schedule::config_to_json(proposal.config));
-    return out;
-  }
-
   static Proposal proposal(const ScheduleConfig& config, std::string knob, const char* how, const Campaign& campaign) {
     return {config, describe_change(campaign.incumbent.config, config), std::move(knob), how, ""};
+  }
+
+  /// What was faster one knob at a time, but short of a keep, turned at once: all of it, then the best two, three and
+  /// so on; whichever has not been tried.
+  [[nodiscard]] std::optional<Proposal> combined(const Campaign& campaign, const std::set<std::string>& tried) const {
+    const std::vector<NearGain> gains = near_gains(campaign, options_);
+    for (size_t i = 0; i + 1 < gains.size(); ++i) {
+      const size_t count = i == 0 ? gains.size() : i + 1;
+      ScheduleConfig config = campaign.incumbent.config;
+      bool legal = true;
+      for (size_t k = 0; k < count; ++k)
+        legal = legal && schedule::set_knob(config, gains[k].path, gains[k].value).ok();
+      if (legal && !tried.contains(schedule::config_to_json(config))) return proposal(config, "", "combined", campaign);
+    }
+    return std::nullopt;
   }
 
   /// The best ranked of a few fresh places, since most that are drawn blindly are slow, and so is what is around them;

@@ -8,6 +8,7 @@
 #include "schedule/schedule_config_json.h"
 #include "search/sampler.h"
 #include "search/search_space.h"
+#include "search/tried.h"
 
 namespace amk::search {
 namespace {
@@ -22,11 +23,11 @@ struct Candidate {
 class WarmStart final : public Proposer {
  public:
   WarmStart(const WarmStartOptions& options, const Prior& prior, Outlook outlook, std::unique_ptr<Proposer> then,
-            ThreadPool& pool)
-      : options_(options), prior_(prior), outlook_(std::move(outlook)), then_(std::move(then)), pool_(pool) {}
+            uint32_t threads)
+      : options_(options), prior_(prior), outlook_(std::move(outlook)), then_(std::move(then)), threads_(threads) {}
 
   Result<std::optional<Proposal>> next(const Campaign& campaign) override {
-    if (campaign.trials.size() < options_.seeds) {
+    if (trials_drawn(campaign) < options_.seeds) {
       if (std::optional<Proposal> seed = next_seed(campaign)) return seed;
     }
     AMK_ASSIGN_OR_RETURN(std::optional<Proposal> out, then_->next(campaign));
@@ -39,9 +40,7 @@ class WarmStart final : public Proposer {
  private:
   std::optional<Proposal> next_seed(const Campaign& campaign) {
     if (!ranked_) rank_all(campaign);
-    std::set<std::string> tried = {schedule::config_to_json(campaign.start.config),
-                                   schedule::config_to_json(campaign.incumbent.config)};
-    for (const Trial& trial : campaign.trials) tried.insert(schedule::config_to_json(trial.proposal.config));
+    const std::set<std::string> tried = tried_in(campaign);
     for (const Candidate& of : *ranked_) {
       if (tried.contains(schedule::config_to_json(of.config))) continue;
       return Proposal{of.config,     describe_change(campaign.incumbent.config, of.config), "", "prior", "",
@@ -65,7 +64,8 @@ class WarmStart final : public Proposer {
     Random random(mix64(about.seed ^ 0x7072696f72ULL));
     for (uint32_t i = 0; i < options_.sample; ++i) add(sample_near({}, options_.knobs_max, random));
     std::atomic<size_t> next{0};
-    pool_.run_on_all([&](size_t) {
+    ThreadPool pool(threads_);
+    pool.run_on_all([&](size_t) {
       for (size_t i = next++; i < all.size(); i = next++) {
         if (const auto facts = outlook_(all[i].config))
           all[i].expected_us = prior_.expected_us(all[i].config, *facts, about);
@@ -80,15 +80,15 @@ class WarmStart final : public Proposer {
   const Prior& prior_;
   Outlook outlook_;
   std::unique_ptr<Proposer> then_;
-  ThreadPool& pool_;
+  uint32_t threads_;
   std::optional<std::vector<Candidate>> ranked_;
 };
 
 }  // namespace
 
 std::unique_ptr<Proposer> make_warm_start(const WarmStartOptions& options, const Prior& prior, Outlook outlook,
-                                          std::unique_ptr<Proposer> then, ThreadPool& pool) {
-  return std::make_unique<WarmStart>(options, prior, std::move(outlook), std::move(then), pool);
+                                          std::unique_ptr<Proposer> then, uint32_t threads) {
+  return std::make_unique<WarmStart>(options, prior, std::move(outlook), std::move(then), threads);
 }
 
 Rank rank_by(const Prior& prior, Outlook outlook, const CampaignHeader& about) {

@@ -21,11 +21,11 @@ struct WarmStartOptions {
 
 /// Proposes the best ranked of a sample and of the prior's best schedules first, by the name "prior", as far as they
 /// are expected to be faster than the start; after those what `then` says. Every proposal says what the prior expects
-/// of it. What is proposed follows from the campaign's seed and trials, and from the prior. `prior` and `pool` must
-/// outlive it; `outlook` is called by several threads at once.
+/// of it. What is proposed follows from the campaign's seed and trials, and from the prior. `prior` must
+/// outlive it; `outlook` is called by `threads` threads at once (0: every core).
 [[nodiscard]] std::unique_ptr<Proposer> make_warm_start(const WarmStartOptions& options, const Prior& prior,
                                                         Outlook outlook, std::unique_ptr<Proposer> then,
-                                                        ThreadPool& pool);
+                                                        uint32_t threads);
 
 /// A rank for the walk: the prior's, in the place of the cost model's alone. `prior` and `about` must outlive it.
 [[nodiscard]] Rank rank_by(const Prior& prior, Outlook outlook, const CampaignHeader& about);

@@ -97,7 +97,13 @@ Status Workspace::append_to_corpus(std::string_view line) {
   const std::filesystem::path path = corpus();
   const Lock file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
   if (file.fd < 0) return system_error(path, "cannot open the corpus");
-  AMK_TRY(write_whole(file.fd, std::string(line) + "\n", path));
+  const off_t before = ::lseek(file.fd, 0, SEEK_END);
+  if (Status written = write_whole(file.fd, std::string(line) + "\n", path); !written) {
+    // Half a line would be joined to the next one.
+    if (before < 0 || ::ftruncate(file.fd, before) != 0)
+      return system_error(path, "cannot cut off half a line of the corpus");
+    return written;
+  }
   if (::fsync(file.fd) != 0) return system_error(path, "cannot flush the corpus");
   return {};
 }

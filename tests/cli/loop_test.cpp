@@ -92,8 +92,24 @@ TEST_CASE("a command's candidates go through the same gate") {
   CHECK(document["tried"][0]["proposer"] == "command");
   CHECK(document["tried"][0]["change"] == "pipelining_depth=8");
   CHECK(document["tried"][0]["outcome"] == "reverted");
+  const Json noted = run_json(loop_in(scratch, {"--campaign", "n", "--trials", "1", "--proposer",
+                                                R"(printf '{"schedule": {}, "note": "\377"}')"}),
+                              0);
+  CHECK(noted["tried"][0]["outcome"] == "refused");
+  CHECK(run_json(loop_in(scratch, {"--campaign", "l", "--proposer", "/nowhere/mine.so"}), 3)["error"]["location"] ==
+        "/nowhere/mine.so");
   const Json failing = run_json(loop_in(scratch, {"--campaign", "f", "--proposer", "echo nonsense"}), 0);
   CHECK(failing["ended_by"] == "failures");
+}
+
+TEST_CASE("what a keep is worth is the campaign's: it goes on by the same rules, or is refused") {
+  const Scratch scratch;
+  const Json first = run_json(loop_in(scratch, {"--trials", "1", "--min-gain", "3", "--positions", "4"}), 0);
+  CHECK(first["about"]["min_gain"] == 0.03);
+  CHECK(first["about"]["compared_positions"] == 4);
+  CHECK(run_json(loop_in(scratch, {"--trials", "1"}), 0)["about"]["min_gain"] == 0.03);
+  const Json refused = run_json(loop_in(scratch, {"--trials", "1", "--min-gain", "1"}), 2);
+  CHECK(refused["error"]["message"].get<std::string>().find("min_gain, 0.03, found 0.01") != std::string::npos);
 }
 
 TEST_CASE("log without a history says how one is made; of several campaigns it lists all") {

@@ -134,6 +134,39 @@ TEST_CASE("a proposal from outside is one trial of the gate, and is remembered, 
   CHECK(log["trials"].size() == 2);
 }
 
+TEST_CASE("a campaign with somebody else's commit is shown as such, and holds nobody up") {
+  const Plan plan;
+  static_cast<void>(plan.work({"toy", "toy:int8", "--gpu", "none", "--trials", "4", "--slice", "2"}));
+  const std::string git =
+      "git -c user.name=Someone -c user.email=s@e --git-dir '" + (plan.scratch / "work/history") + "' ";
+  const std::string branch = "refs/heads/campaign/toy-h100-predicted";
+  REQUIRE(std::system((git + "update-ref " + branch + " $(" + git + "commit-tree '" + branch + "^{tree}' -p " + branch +
+                       " -m 'my own idea')")
+                          .c_str()) == 0);
+  const Json night = plan.work({"--trials", "3", "--slice", "3"});
+  CHECK(night["ended_by"] == "trials");
+  CHECK(night["trials"] == 3);
+  CHECK(night["slices"][0]["campaign"] == "toy-i8g128-h100-predicted");
+  CHECK(night["campaigns"][0]["unreadable"].get<std::string>().find("by Someone") != std::string::npos);
+  CHECK(night["campaigns"][1]["unreadable"].is_null());
+  CHECK_FALSE(night["html"].is_null());
+  CHECK(plan.orchestrate("status")["campaigns"][1]["trials"].get<int>() == 5);
+  CHECK(run_json(plan.arguments({"log"}, {}), 0).size() == 1);
+  CHECK(run_json(plan.arguments({"report"}, {"--out", plan.scratch / "r"}), 0)["notes"][0].get<std::string>().find(
+            "is passed over") != std::string::npos);
+}
+
+TEST_CASE("where every campaign fails the exit code says so") {
+  const Plan plan;
+  const std::filesystem::path model = plan.scratch.path() / "model";
+  std::filesystem::create_directory_symlink(std::filesystem::absolute("models/shakespeare-llama-3m"), model);
+  static_cast<void>(plan.orchestrate("plan", {model.string(), "--gpu", "none"}));
+  std::filesystem::remove(model);
+  const Json night = plan.work({"--trials", "2"}, 1);
+  CHECK(night["trials"] == 0);
+  CHECK(night["campaigns"][0]["moved_on"] == "failures");
+}
+
 TEST_CASE("what is not asked for rightly is refused by name") {
   const Plan plan;
   const auto message = [&](const char* action, std::vector<std::string> more, int exit_code = 2) {

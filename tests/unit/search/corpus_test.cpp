@@ -76,6 +76,12 @@ TEST_CASE("merging keeps each line once, in one order whatever came first, and r
   CHECK(corpus_text(one) == corpus_text(other));
   CHECK(one.trials.front().campaign == "b");
   for (size_t i = 3; i < 15; ++i) CHECK(one.trials[i].trial.number == i - 2);
+  // Two machines began a campaign of one name in one second.
+  CampaignHeader twin = test::made_up_header(2048);
+  twin.seed = 77;
+  const Corpus both = merge_corpora({a, test::made_up_campaign("a", twin, 12, 5)}).value();
+  CHECK(both.trials.size() == 24);
+  for (size_t i = 0; i < 24; ++i) CHECK(both.trials[i].trial.number == i % 12 + 1);
   Corpus changed = a;
   changed.trials[4].trial.reason = "changed";
   changed.trials[4].line = test::made_up_line("a", changed.trials[4].about, changed.trials[4].trial).line;

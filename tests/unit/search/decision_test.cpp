@@ -154,6 +154,10 @@ TEST_CASE("exact latencies are held to the same bounds") {
   CHECK(choose_exact(1.0, {}, true) == Choice::kKeepSimpler);
   CHECK(choose_exact(1.004, {}, true) == Choice::kKeepSimpler);
   CHECK(choose_exact(1.006, {}, true) == Choice::kRevertNotFaster);
+  KeepRules any;
+  any.min_gain = 0;
+  CHECK(choose_exact(0.9999, any, false) == Choice::kKeepFaster);
+  CHECK_FALSE(keeps(choose_exact(1.0, any, false)));  // as fast, and not simpler
 }
 
 TEST_CASE("a gain in words says which side is which") {

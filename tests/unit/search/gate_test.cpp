@@ -53,6 +53,19 @@ TEST_CASE("with predictions: faster is kept once it is correct, slower is given 
   CHECK(gate.judge(propose(faster_config()), 3).value().outcome == Outcome::kReverted);
 }
 
+TEST_CASE("a predicted incumbent is compared as the cost model of today has it, whatever was written down") {
+  test::GateBench bench;
+  Gate gate = open(bench, bench.predicted());
+  Incumbent of_yesterday = gate.incumbent();
+  of_yesterday.latency_us *= 1.1;
+  gate.adopt(of_yesterday);
+  schedule::ScheduleConfig same = test::first_config();
+  same.gate_up_pairs_ahead = 2;  // nothing that the cost model knows of
+  const Trial trial = gate.judge(propose(same), 1).value();
+  CHECK(trial.outcome == Outcome::kReverted);
+  CHECK(trial.measurement->ratio.value == doctest::Approx(1));
+}
+
 TEST_CASE("with measurements: the same, by times of both in one worker, with an interval") {
   const test::Environment way("AMK_FAKE", "modelled");
   test::GateBench bench;

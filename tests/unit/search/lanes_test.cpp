@@ -5,6 +5,7 @@
 #include <deque>
 #include <mutex>
 #include <set>
+#include <stdexcept>
 #include <thread>
 
 #include "schedule/schedule_config_json.h"
@@ -33,6 +34,19 @@ class ByThread final : public Proposer {
   std::thread::id caller_ = std::this_thread::get_id();
   std::optional<schedule::ScheduleConfig> callers_;
   std::optional<schedule::ScheduleConfig> others_;
+};
+
+/// Says the same for ever; or, where there is nothing to say, fails with bytes that are no UTF-8.
+class Stubborn final : public Proposer {
+ public:
+  explicit Stubborn(std::optional<schedule::ScheduleConfig> config) : config_(std::move(config)) {}
+  Result<std::optional<Proposal>> next(const Campaign&) override {
+    if (!config_) return Error{ErrorCode::kBadInput, "expected an answer, found \xff\xfe", "stubborn", ""};
+    return std::optional(test::propose(*config_));
+  }
+
+ private:
+  std::optional<schedule::ScheduleConfig> config_;
 };
 
 /// A flag that threads wait for; not for ever.
@@ -238,4 +252,45 @@ TEST_CASE("when no lane is left the run ends by failures, and the history holds 
   CHECK(end.why == "no lane is left of 2");
   CHECK(end.notes.size() == 2);
   check_story(fixture);
+}
+
+TEST_CASE("a proposer that repeats itself gets as many trials as were asked for, in however many lanes") {
+  const test::GateBench bench;
+  Fixture fixture(bench.predicted());
+  for (int i = 0; i < 3; ++i) fixture.add_lane({});
+  Stubborn proposer(test::slower_config());
+  MoveOnRules rules;
+  rules.trials = 7;
+  CHECK(fixture.run(proposer, rules).trials == 7);
+  CHECK(fixture.campaign->trials.size() == 7);
+  CHECK(fixture.campaign->in_flight.empty());
+}
+
+TEST_CASE("bytes that are no text end no campaign: they are written as U+FFFD") {
+  const test::GateBench bench;
+  for (const bool lanes : {false, true}) {
+    Fixture fixture(bench.predicted());
+    if (lanes) fixture.add_lane({});
+    Stubborn proposer(std::nullopt);
+    CHECK(fixture.run(proposer, {}).rule == MoveOn::kFailures);
+    const Campaign read = fixture.history.read("night").value().value();
+    REQUIRE(read.trials.size() == 3);
+    CHECK(read.trials[0].reason.find("found \xef\xbf\xbd") != std::string::npos);
+  }
+}
+
+TEST_CASE("an exception in a lane is the run's error, not the process's end") {
+  class Thrower final : public Proposer {
+   public:
+    Result<std::optional<Proposal>> next(const Campaign&) override { throw std::runtime_error("no more"); }
+  };
+  const test::GateBench bench;
+  Fixture fixture(bench.predicted());
+  fixture.add_lane({});
+  Thrower proposer;
+  Loop loop{fixture.workspace, fixture.history, *fixture.campaign, fixture.gates.front(), proposer, {}};
+  loop.more_lanes.push_back(&fixture.gates.back());
+  const auto end = run_loop(loop);
+  REQUIRE_FALSE(end.ok());
+  CHECK(end.error().message.find("no more") != std::string::npos);
 }

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <set>
+
 #include "search/prior_features.h"
 #include "search/ranking.h"
 #include "support/made_up_corpus.h"
@@ -97,7 +99,7 @@ TEST_CASE("from too little there is no prior, and it says how little") {
   CHECK(shapeless.error().message.find("found 0, and 320") != std::string::npos);
 }
 
-TEST_CASE("where the cost model is right nothing is corrected") {
+TEST_CASE("where the cost model is right it is all there is") {
   Corpus exact = test::made_up_corpus();
   for (CorpusTrial& of : exact.trials) of.trial.facts->predicted_us = of.trial.measurement->ratio.value;
   for (CorpusTrial& of : exact.trials) of.trial.outcome = Outcome::kReverted;
@@ -117,11 +119,14 @@ TEST_CASE("the best schedules of other models are passed on, the best of each fi
   }
 }
 
-TEST_CASE("every feature has a name, and a knob that is turned changes one") {
+TEST_CASE("every feature has one name, and a knob that is turned changes one") {
   const CampaignHeader about = test::made_up_header(1024);
   const ProgramFacts facts = test::made_up_facts({}, *about.shape);
-  const std::vector<double> before = prior_features({}, facts, about);
-  CHECK(before.size() == prior_feature_names().size());
+  const std::vector<PriorFeature> before = prior_features({}, facts, about);
+  std::set<std::string> names;
+  for (const PriorFeature& feature : before) CHECK(names.insert(feature.name).second);
+  CHECK(names.contains("knob:threads_per_block=480"));
+  CHECK(names.contains("stored knob:threads_per_block=480"));
   Random random(3);
   for (int i = 0; i < 30; ++i) {
     const schedule::ScheduleConfig config = sample_near({}, 1, random);

@@ -44,6 +44,18 @@ TEST_CASE("what came of a trial is its ratio times those of the keeps before it,
   CHECK_FALSE(came[5]);
 }
 
+TEST_CASE("a trial that a lane compared with a replaced incumbent counts from that one") {
+  std::vector<Trial> trials = {trial_with(1, 0.8, true), trial_with(2, 1.0, false), trial_with(3, 0.5, false),
+                               trial_with(4, 1.0, false)};
+  trials[1].measurement->against = 0;  // drawn before trial 1 was kept
+  trials[2].measurement->against = 1;
+  std::vector<const Trial*> all;
+  for (const Trial& trial : trials) all.push_back(&trial);
+  const auto came = log_ratios_to_start(all);
+  const std::vector<double> expected = {0.8, 1.0, 0.4, 0.8};
+  for (size_t i = 0; i < 4; ++i) CHECK(std::exp(*came[i]) == doctest::Approx(expected[i]));
+}
+
 TEST_CASE("a campaign's quality compares the prior and the cost model with what came") {
   std::vector<Trial> trials;
   for (uint32_t i = 1; i <= 6; ++i) {

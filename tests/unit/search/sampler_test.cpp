@@ -53,3 +53,15 @@ TEST_CASE("the sampler proposes what is plausible, nothing twice, and the same w
   }
   CHECK(plausible >= 29);
 }
+
+TEST_CASE("what other lanes judge at this moment is not drawn again") {
+  Campaign campaign;
+  campaign.header = test::a_header();
+  campaign.start = campaign.incumbent = test::a_start();
+  const auto sampler = make_sampler({}, [](const schedule::ScheduleConfig&) { return std::optional(1.0); });
+  std::set<std::string> seen;
+  for (int i = 0; i < 8; ++i) {
+    campaign.in_flight.push_back(sampler->next(campaign).value().value());
+    CHECK(seen.insert(schedule::config_to_json(campaign.in_flight.back().config)).second);
+  }
+}

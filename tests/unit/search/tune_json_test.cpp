@@ -92,6 +92,9 @@ TEST_CASE("the loop gets the winner as its first proposal, once, on top of its i
   CHECK((*first)->change == "instruction_knobs.gate_up.pairs_ahead=8");
   CHECK((*first)->config.pipelining_depth == 7);
   CHECK((*first)->note == "gate_up tuned on a");
+  campaign.in_flight.push_back(**first);
+  CHECK_FALSE(proposer->next(campaign)->has_value());
+  campaign.in_flight.clear();
   Trial trial;
   trial.proposal = **first;
   campaign.trials.push_back(trial);

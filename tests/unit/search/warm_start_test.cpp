@@ -15,7 +15,6 @@ namespace {
 
 struct Bench {
   Prior prior = Prior::learn(corpus(), eval::LatencyKind::kMeasuredGpu, "h100").value();
-  ThreadPool pool{2};
 
   static Corpus corpus() {
     Corpus out = test::made_up_corpus();
@@ -36,7 +35,7 @@ struct Bench {
     return make_walk({}, [](const auto& config) { return std::optional(outlook(config)->predicted_us); });
   }
   std::unique_ptr<Proposer> warm(const Campaign& campaign) {
-    return make_warm_start({}, prior, outlook, make_walk({}, rank_by(prior, outlook, campaign.header)), pool);
+    return make_warm_start({}, prior, outlook, make_walk({}, rank_by(prior, outlook, campaign.header)), 2);
   }
 };
 

@@ -1,8 +1,11 @@
 #include "search/workspace.h"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <csignal>
 
 #include "support/environment.h"
 #include "support/temp_directory.h"
@@ -59,4 +62,24 @@ TEST_CASE("a torn last line of the corpus goes, whole lines stay") {
   CHECK(Workspace::open(directory.path(), recovered).ok());
   CHECK(test::slurp(corpus) == "{\"trial\":1}\n");
   CHECK(recovered.size() == 1);
+}
+
+TEST_CASE("where the disk takes half a line of the corpus, that half goes: the next line stands alone") {
+  const test::TempDirectory directory;
+  std::vector<std::string> recovered;
+  auto workspace = Workspace::open(directory.path(), recovered);
+  REQUIRE(workspace.ok());
+  REQUIRE(workspace->append_to_corpus("{\"trial\":1}").ok());
+  rlimit before{};
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit small{20, before.rlim_max};
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  ::setrlimit(RLIMIT_FSIZE, &small);
+  const Status full = workspace->append_to_corpus("{\"trial\":2}");
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  REQUIRE_FALSE(full.ok());
+  CHECK(full.error().code == ErrorCode::kIo);
+  REQUIRE(workspace->append_to_corpus("{\"trial\":3}").ok());
+  CHECK(test::slurp(directory.path() / "corpus.jsonl") == "{\"trial\":1}\n{\"trial\":3}\n");
 }
