@@ -58,7 +58,7 @@ void Subscriptions::push(const Json& message) {
 Status Subscriptions::subscribe(const std::string& uri) {
   const std::optional<FoundResource> found = server_.resources().find(uri);
   if (!found) {
-    return Error{ErrorCode::kUsage, fmt::format("expected the URI of a resource, found {}", to_line(uri)), "",
+    return Error{ErrorCode::kUsage, fmt::format("expected the URI of a resource, found {}", shown(uri)), "",
                  "resources/list and resources/templates/list have them"};
   }
   const std::lock_guard lock(mutex_);
