@@ -1,5 +1,6 @@
 #include "mcp/core/watcher.h"
 
+#include <exception>
 #include <utility>
 #include <vector>
 
@@ -71,10 +72,14 @@ void Watcher::run() {
 void Watcher::look(Watch& watch) {
   const std::lock_guard lock(watch.mutex);
   if (watch.gone) return;
-  std::string now = watch.state();
-  if (now == watch.before) return;
-  watch.before = std::move(now);
-  watch.on_change();
+  try {
+    std::string now = watch.state();
+    if (now == watch.before) return;
+    watch.before = std::move(now);
+    watch.on_change();
+  } catch (const std::exception&) {
+    // What cannot be said now may be sayable at the next look; whoever reads the resource is told why not.
+  }
 }
 
 }  // namespace amk::mcp
