@@ -94,6 +94,8 @@ std::string shown(const Json& json) {
   return fmt::format("{} of {} bytes", json.type_name(), text.size());
 }
 
+std::string shown_or_none(const Json& json) { return json.is_null() ? "none" : shown(json); }
+
 std::string shown_name(const std::string& name) {
   if (name.size() <= kShownBytesMax) return name;
   return fmt::format("{}... of {} bytes", name.substr(0, kShownBytesMax / 2), name.size());

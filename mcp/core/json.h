@@ -27,6 +27,8 @@ inline constexpr size_t kJsonComparisonsMax = 1U << 25U;
 
 /// A value for an error message: to_line(), or its type and size where that is long.
 [[nodiscard]] std::string shown(const Json& json);
+/// The same; "none" of null.
+[[nodiscard]] std::string shown_or_none(const Json& json);
 /// A name for an error message, cut where it is long.
 [[nodiscard]] std::string shown_name(const std::string& name);
 

@@ -221,7 +221,10 @@ void Session::call_tool(const Request& request, const Send& send) {
     send(error_reply(message.id, {code, std::move(problem), nullptr}));
   };
   const Json& name = request.param("name");
-  if (!name.is_string()) return refuse(RpcCode::kInvalidParams, "expected params.name, the name of a tool, found none");
+  if (!name.is_string()) {
+    return refuse(RpcCode::kInvalidParams,
+                  fmt::format("expected params.name, the name of a tool, found {}", shown_or_none(name)));
+  }
   const Tool* tool = server_.find(name.get<std::string>());
   if (tool == nullptr) {
     return refuse(RpcCode::kInvalidParams, fmt::format("unknown tool: expected one of tools/list, found {}{}",
@@ -254,7 +257,7 @@ void Session::call_tool(const Request& request, const Send& send) {
 }
 
 void Session::start(const Tool& tool, Json arguments, Era era, const std::shared_ptr<Call>& call) {
-  threads_.post([this, &tool, arguments = std::move(arguments), era, call] {
+  const bool taken = threads_.post([this, &tool, arguments = std::move(arguments), era, call] {
     const auto finish = [&](const Json& message) { call->finish(message, [&] { calls_.release(*call); }); };
     const Stop stop = call->stop();
     if (stop == Stop::kNo) finish(reply(call->id(), finished(era, called(tool, arguments, era, *call))));
@@ -263,6 +266,12 @@ void Session::start(const Tool& tool, Json arguments, Era era, const std::shared
     calls_.release(*call);
     calls_.done(*call);
   });
+  if (taken) return;
+  const RpcError none = error_of(RpcCode::kInternal,
+                                 "expected a thread for the call, found that the system has none left: send it again "
+                                 "later");
+  call->finish(error_reply(call->id(), none), [&] { calls_.release(*call); });
+  calls_.done(*call);
 }
 
 }  // namespace amk::mcp

@@ -1,6 +1,7 @@
 #include "mcp/core/watcher.h"
 
 #include <exception>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -25,8 +26,13 @@ std::optional<uint64_t> Watcher::watch(State state, std::string before, std::fun
   watches_.emplace(++last_id_, watch);
   if (!running_) {
     if (thread_.joinable()) thread_.join();  // it has let go of the lock, and ends
+    try {
+      thread_ = make_thread_([this] { run(); });
+    } catch (const std::system_error&) {
+      watches_.erase(last_id_);
+      return std::nullopt;
+    }
     running_ = true;
-    thread_ = std::thread([this] { run(); });
   }
   return last_id_;
 }
