@@ -20,7 +20,7 @@ RpcError no_resource(bool modern, const Json& uri, const std::string& why) {
 }
 
 std::string no_uri(const Json& uri) {
-  if (!uri.is_string()) return "expected params.uri, the URI of a resource, found none";
+  if (!uri.is_string()) return "expected params.uri, the URI of a resource, found " + shown_or_none(uri);
   return fmt::format("expected the URI of a resource (resources/list and resources/templates/list have them), found {}",
                      shown(uri));
 }
@@ -102,8 +102,8 @@ Answer Session::list_prompts(const Request& request) {
 
 Answer Session::read_resource(const Request& request) {
   const Json& uri = request.param("uri");
-  const std::optional<FoundResource> found =
-      uri.is_string() ? server_.resources().find(uri.get<std::string>()) : std::nullopt;
+  if (!uri.is_string()) return error_of(RpcCode::kInvalidParams, no_uri(uri));
+  const std::optional<FoundResource> found = server_.resources().find(uri.get<std::string>());
   if (!found) return no_resource(request.modern(), uri, no_uri(uri));
   const Resource& resource = *found->resource;
   const Result<Contents> contents = resource.read(found->variables);
@@ -138,8 +138,10 @@ Answer Session::unsubscribe(const Request& request) {
 
 Answer Session::get_prompt(const Request& request) {
   const Json& name = request.param("name");
-  if (!name.is_string())
-    return error_of(RpcCode::kInvalidParams, "expected params.name, the name of a prompt, found none");
+  if (!name.is_string()) {
+    return error_of(RpcCode::kInvalidParams,
+                    "expected params.name, the name of a prompt, found " + shown_or_none(name));
+  }
   const Prompt* prompt = server_.find_prompt(name.get<std::string>());
   if (prompt == nullptr) {
     std::vector<std::string_view> known;
@@ -188,15 +190,16 @@ void Session::listen(const Request& request, const Send& send) {
   const auto call = std::make_shared<Call>(message.id, nullptr, send);
   if (!calls_.add_idle(call))
     return refuse(RpcCode::kInvalidRequest, "expected an id that is not in flight, found one that is");
+  RpcError problem;
   try {
-    if (subscriptions_.listen(call, filter)) return;
-  } catch (const std::exception& problem) {
-    calls_.release(*call);
-    return send(error_reply(message.id, ended_unexpectedly(message.method, problem)));
+    const Status listening = subscriptions_.listen(call, filter);
+    if (listening) return;
+    problem = error_of(RpcCode::kInvalidRequest, listening.error().text());
+  } catch (const std::exception& thrown) {
+    problem = ended_unexpectedly(message.method, thrown);
   }
   calls_.release(*call);
-  refuse(RpcCode::kInvalidRequest,
-         fmt::format("expected at most {} subscriptions at a time: cancel one first", Subscriptions::kListenersMax));
+  send(error_reply(message.id, problem));
 }
 
 }  // namespace amk::mcp

@@ -231,5 +231,19 @@ TEST_CASE("a name of any length is refused in a moment, and comes back cut") {
   CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
 }
 
+TEST_CASE("a name that is of another type is said, and one that is missing, too") {
+  McpProcess server(fixture_server());
+  server.initialize();
+  for (const char* method : {"tools/call", "prompts/get", "resources/read"}) {
+    CAPTURE(method);
+    const Json seven = server.ask(request(1, method, {{"name", 7}, {"uri", 7}}))["error"];
+    CHECK(seven["code"] == -32602);
+    CHECK(seven["message"].get<std::string>().ends_with("found 7"));
+    const Json nothing = server.ask(request(2, method))["error"];
+    CHECK(nothing["code"] == -32602);
+    CHECK(nothing["message"].get<std::string>().ends_with("found none"));
+  }
+}
+
 }  // namespace
 }  // namespace amk::test
