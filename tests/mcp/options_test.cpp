@@ -77,8 +77,9 @@ TEST_CASE("without a home and in the root, there is no workspace but one that is
 }
 
 TEST_CASE("a number that is whole is passed on as an integer, wherever it is, however it was written") {
-  const mcp::Json arguments = mcp::Json::parse(
-      R"({"model":"toy","positions":4.0,"list":[1.0,2.5],"temperature":0.5,"schedule":{"pipelining_depth":8.0,"a":[1e2,"1.0"]},"large":1e300})");
+  const mcp::Json arguments =
+      mcp::Json::parse(R"({"model":"toy","positions":4.0,"list":[1.0,2.5],"temperature":0.5,"large":1e300,)"
+                       R"("schedule":{"pipelining_depth":8.0,"a":[1e2,"1.0"]}})");
   const auto command = mcp::amk_command("eval", arguments, "model");
   REQUIRE(command.ok());
   const auto has = [&](const std::string& word) { return std::ranges::count(*command, word) == 1; };
