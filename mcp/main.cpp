@@ -28,9 +28,12 @@ ServerInfo server_info() { return {"amk", "AMK megakernel compiler", AMK_VERSION
 
 Status serve(const Options& options) {
   AMK_TRY(require_standard_streams());
+  std::string folder = options.workspace;
+  if (folder.empty()) {
+    AMK_ASSIGN_OR_RETURN(folder, default_workspace());
+  }
   std::error_code problem;
-  const std::filesystem::path workspace =
-      std::filesystem::absolute(options.workspace.empty() ? default_workspace() : options.workspace, problem);
+  const std::filesystem::path workspace = std::filesystem::absolute(folder, problem);
   RunStore store(workspace);
   std::vector<Tool> tools = all_tools(store);
   AMK_ASSIGN_OR_RETURN(tools, without_tools(std::move(tools), options.excluded_tools));
@@ -52,6 +55,7 @@ Status serve(const Options& options) {
 int report(const Error& error) {
   fmt::print(stderr, "amk-mcp: {}{}{}\n", error.location, error.location.empty() ? "" : ": ", error.message);
   if (!error.hint.empty()) fmt::print(stderr, "  hint: {}\n", error.hint);
+  if (error.code == ErrorCode::kInternal) return kInternal;
   return error.code == ErrorCode::kUsage ? kUsage : kInput;
 }
 

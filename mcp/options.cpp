@@ -51,6 +51,8 @@ Status set_value(Options& options, std::string_view name, const std::string& val
     for (std::string& tool : split(value)) names.push_back(std::move(tool));
   };
   if (name == "--port") return set_port(options, value);
+  if (name == "--tools" && split(value).empty())
+    return usage("--tools", fmt::format("expected names of tools, found '{}'", value), "leave it out for all tools");
   if (name == "--host") options.host = value;
   if (name == "--token-file") options.token_file = value;
   if (name == "--allowed-origin") options.allowed_origins.push_back(value);
@@ -113,7 +115,8 @@ std::string help_text() {
          "    --port N             (default 8330; 0 is any, which stderr says)\n"
          "    --host ADDRESS       (default 127.0.0.1; another than loopback needs a token)\n"
          "    --token-file FILE    clients send its content as Authorization: Bearer\n"
-         "    --allowed-origin URL pages from there may connect, and it may be the server's own name; repeatable\n"
+         "    --allowed-origin URL as https://amk.example.com: requests may carry this Origin, and call the server by\n"
+         "                         this name; for pages of the same origin behind a proxy; repeatable\n"
          "  --read-only        only tools that change nothing: no runs are started\n"
          "  --tools A,B        only these tools\n"
          "  --exclude-tools A,B  not these\n"
@@ -126,13 +129,18 @@ std::string help_text() {
          "Over HTTP:    claude mcp add --transport http amk http://127.0.0.1:8330/mcp\n";
 }
 
-std::string default_workspace() {
+Result<std::string> default_workspace() {
   if (const std::string home = variable("AMK_HOME"); !home.empty()) return home;
   std::error_code problem;
   const fs::path here = fs::current_path(problem);
   if (!problem && here != here.root_path() && ::access(here.c_str(), W_OK) == 0) return (here / ".amk").string();
   const std::string home = variable("HOME");
-  return (fs::path(home.empty() ? "/tmp" : home) / ".amk").string();
+  if (!home.empty()) return (fs::path(home) / ".amk").string();
+  // Not below /tmp: a folder there may be another user's, who could read and change what runs keep.
+  return Error{ErrorCode::kIo,
+               "expected a folder for runs, found none: neither $AMK_HOME nor $HOME is set, and the "
+               "working directory is / or cannot be written",
+               "--workspace", "--workspace DIR names one"};
 }
 
 }  // namespace amk::mcp

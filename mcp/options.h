@@ -31,7 +31,7 @@ Result<Options> parse_options(const std::vector<std::string>& arguments);
 [[nodiscard]] std::string help_text();
 
 /// $AMK_HOME; else .amk in the working directory, where that is not the root of the file system and can be written;
-/// else .amk in the home directory.
-[[nodiscard]] std::string default_workspace();
+/// else .amk in the home directory. kIo where there is none of them.
+Result<std::string> default_workspace();
 
 }  // namespace amk::mcp

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -51,6 +52,21 @@ Status write_all(int fd, std::string_view content, const std::filesystem::path& 
   return {};
 }
 
+/// A new file beside `path`, and its name. As shareable as any file the user makes: open() applies the umask, which
+/// belongs to every thread and is not ours to ask for, since asking sets it.
+int open_temporary(const std::filesystem::path& path, std::string& name) {
+  constexpr int kAttempts = 100;
+  int fd = -1;
+  for (int attempt = 0; fd < 0 && attempt < kAttempts; ++attempt) {
+    uint64_t random = 0;
+    if (::getrandom(&random, sizeof random, 0) != static_cast<ssize_t>(sizeof random)) return -1;
+    name = fmt::format("{}.tmp.{:016x}", path.string(), random);
+    fd = ::open(name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+    if (fd < 0 && errno != EEXIST) return -1;
+  }
+  return fd;
+}
+
 Status sync_directory(const std::filesystem::path& directory) {
   const FileDescriptor fd(::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd.ok() || ::fsync(fd.get()) != 0) return io_error(directory, "cannot sync");
@@ -82,18 +98,14 @@ Result<std::string> read_file(const std::filesystem::path& path, uint64_t limit_
 }
 
 Status write_file_atomic(const std::filesystem::path& path, std::string_view content) {
-  std::string temporary = path.string() + ".tmp.XXXXXX";
-  const FileDescriptor fd(::mkstemp(temporary.data()));
+  std::string temporary;
+  const FileDescriptor fd(open_temporary(path, temporary));
   if (!fd.ok()) return io_error(path, "cannot create a temporary beside it");
   const auto fail = [&](Error error) {
     ::unlink(temporary.c_str());
     return error;
   };
   if (Status status = write_all(fd.get(), content, path); !status) return fail(status.error());
-  // mkstemp makes 0600; what we write is as shareable as any file the user makes.
-  const mode_t mask = ::umask(0);
-  ::umask(mask);
-  if (::fchmod(fd.get(), 0666 & ~mask) != 0) return fail(io_error(path, "cannot set the mode"));
   if (::fsync(fd.get()) != 0) return fail(io_error(path, "cannot sync"));
   if (::rename(temporary.c_str(), path.c_str()) != 0) return fail(io_error(path, "cannot rename into place"));
   return sync_directory(path.parent_path());

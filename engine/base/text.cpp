@@ -10,6 +10,8 @@
 namespace amk {
 namespace {
 
+constexpr size_t kNameBytesMax = 64;  ///< of what may be a mistyped name; comparing takes the product of two lengths
+
 size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), size_t{0});
@@ -27,6 +29,7 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string nearest_name(std::string_view name, std::span<const std::string_view> candidates) {
+  if (name.size() > kNameBytesMax) return "";
   std::string_view best;
   size_t best_distance = std::max<size_t>(2, name.size() / 2) + 1;
   for (const std::string_view candidate : candidates) {

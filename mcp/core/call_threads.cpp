@@ -1,5 +1,6 @@
 #include "mcp/core/call_threads.h"
 
+#include <system_error>
 #include <utility>
 
 namespace amk::mcp {
@@ -14,11 +15,21 @@ CallThreads::~CallThreads() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void CallThreads::post(std::function<void()> work) {
+bool CallThreads::post(std::function<void()> work) {
   const std::lock_guard lock(mutex_);
   waiting_.push_back(std::move(work));
-  if (idle_ < waiting_.size() && threads_.size() < threads_max_) threads_.emplace_back([this] { run(); });
+  if (idle_ < waiting_.size() && threads_.size() < threads_max_) {
+    try {
+      threads_.push_back(make_thread_([this] { run(); }));
+    } catch (const std::system_error&) {
+      if (threads_.empty()) {
+        waiting_.pop_back();
+        return false;
+      }
+    }
+  }
   wake_.notify_one();
+  return true;
 }
 
 void CallThreads::run() {

@@ -27,7 +27,7 @@ std::optional<RpcError> modern_problem(const Message& message) {
     return RpcError{
         RpcCode::kUnsupportedVersion,
         fmt::format("expected the version {} in params._meta (earlier ones begin with \"initialize\"), found {}",
-                    kModernVersion, to_line(version)),
+                    kModernVersion, shown(version)),
         {{"supported", kVersions}, {"requested", version}}};
   }
   if (const Json& capabilities = member(meta, kCapabilitiesKey); !capabilities.is_object()) {
@@ -40,7 +40,7 @@ std::optional<RpcError> modern_problem(const Message& message) {
     if (!level.is_string() || !log_level_of(level.get_ref<const std::string&>())) {
       return RpcError{RpcCode::kInvalidParams,
                       fmt::format("expected params._meta[\"{}\"] to be one of {}, found {}", kLogLevelKey,
-                                  join(kLogLevelNames), to_line(level)),
+                                  join(kLogLevelNames), shown(level)),
                       nullptr};
     }
   }

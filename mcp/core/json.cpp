@@ -2,13 +2,25 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+#include <vector>
+
 namespace amk::mcp {
 namespace {
 
-/// How deep arrays and objects nest, whether or not the text is JSON.
-size_t depth_of(std::string_view text) {
-  size_t depth = 0;
-  size_t deepest = 0;
+constexpr size_t kShownBytesMax = 120;
+
+/// What reading a text takes, whether or not it is JSON.
+struct Extent {
+  size_t depth = 0;        ///< of arrays and objects within one another
+  size_t members = 0;      ///< of the largest object
+  size_t comparisons = 0;  ///< of each member's name with those before it
+};
+
+Extent extent_of(std::string_view text) {
+  Extent out;
+  std::vector<size_t> members;  // of what is open; arrays have none
   bool in_string = false;
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
@@ -18,12 +30,29 @@ size_t depth_of(std::string_view text) {
     } else if (c == '"') {
       in_string = true;
     } else if (c == '[' || c == '{') {
-      deepest = std::max(deepest, ++depth);
-    } else if ((c == ']' || c == '}') && depth > 0) {
-      --depth;
+      members.push_back(0);
+      out.depth = std::max(out.depth, members.size());
+    } else if ((c == ']' || c == '}') && !members.empty()) {
+      members.pop_back();
+    } else if (c == ':' && !members.empty()) {
+      out.comparisons += members.back()++;
+      out.members = std::max(out.members, members.back());
     }
   }
-  return deepest;
+  return out;
+}
+
+/// Why it is not read; empty: it may be.
+std::string excess_of(const Extent& extent) {
+  if (extent.depth > kJsonDepthMax) {
+    return fmt::format("expected at most {} arrays and objects within one another, found {}", kJsonDepthMax,
+                       extent.depth);
+  }
+  if (extent.members > kJsonMembersMax)
+    return fmt::format("expected at most {} members in an object, found {}", kJsonMembersMax, extent.members);
+  if (extent.comparisons > kJsonComparisonsMax)
+    return "expected fewer members in its objects, found more than can be read in a moment";
+  return "";
 }
 
 constexpr int kRawDepth = 2;  ///< a message's result, and what is in that
@@ -59,13 +88,22 @@ std::string to_line(const Json& json) {
 
 Json raw_json(const std::string& text) { return Json::binary({text.begin(), text.end()}); }
 
+std::string shown(const Json& json) {
+  std::string text = to_line(json);
+  if (text.size() <= kShownBytesMax) return text;
+  return fmt::format("{} of {} bytes", json.type_name(), text.size());
+}
+
+std::string shown_or_none(const Json& json) { return json.is_null() ? "none" : shown(json); }
+
+std::string shown_name(const std::string& name) {
+  if (name.size() <= kShownBytesMax) return name;
+  return fmt::format("{}... of {} bytes", name.substr(0, kShownBytesMax / 2), name.size());
+}
+
 Result<Json> parse_json(std::string_view text) {
-  if (const size_t depth = depth_of(text); depth > kJsonDepthMax) {
-    return Error{
-        ErrorCode::kUnsupported,
-        fmt::format("expected at most {} arrays and objects within one another, found {}", kJsonDepthMax, depth), "",
-        ""};
-  }
+  if (std::string excess = excess_of(extent_of(text)); !excess.empty())
+    return Error{ErrorCode::kUnsupported, std::move(excess), "", ""};
   try {
     return Json::parse(text);
   } catch (const Json::exception& problem) {

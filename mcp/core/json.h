@@ -13,6 +13,10 @@ using Json = nlohmann::ordered_json;
 
 /// Nesting beyond which a message is refused: what copies and writes JSON recurses.
 inline constexpr size_t kJsonDepthMax = 100;
+/// Members of one object beyond which a message is refused: each is compared with those before it when it is read.
+inline constexpr size_t kJsonMembersMax = 4096;
+/// Such comparisons, of the whole text, beyond which it is refused: many objects of many members.
+inline constexpr size_t kJsonComparisonsMax = 1U << 25U;
 
 /// One line without its end: no line breaks, valid UTF-8 (what is not becomes U+FFFD), null for NaN and infinity.
 [[nodiscard]] std::string to_line(const Json& json);
@@ -21,7 +25,14 @@ inline constexpr size_t kJsonDepthMax = 100;
 /// result, or a member of that. Only to_line() reads it: to anything else it is a value of binary type.
 [[nodiscard]] Json raw_json(const std::string& text);
 
-/// kBadInput where `text` is no JSON or holds invalid UTF-8; kUnsupported beyond kJsonDepthMax.
+/// A value for an error message: to_line(), or its type and size where that is long.
+[[nodiscard]] std::string shown(const Json& json);
+/// The same; "none" of null.
+[[nodiscard]] std::string shown_or_none(const Json& json);
+/// A name for an error message, cut where it is long.
+[[nodiscard]] std::string shown_name(const std::string& name);
+
+/// kBadInput where `text` is no JSON or holds invalid UTF-8; kUnsupported beyond the bounds above.
 Result<Json> parse_json(std::string_view text);
 
 /// The member `key` of an object, or a null that outlives everyone.

@@ -67,7 +67,7 @@ Message parse_message(std::string_view text) {
   }
   if (const Json& version = member(json, "jsonrpc"); version != "2.0") {
     return bad(RpcCode::kInvalidRequest,
-               fmt::format("expected \"jsonrpc\": \"2.0\", found {}", version.is_null() ? "none" : to_line(version)),
+               fmt::format("expected \"jsonrpc\": \"2.0\", found {}", version.is_null() ? "none" : shown(version)),
                json.value("id", Json()));
   }
   if (json.contains("method")) return call_of(std::move(json));

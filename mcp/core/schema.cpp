@@ -14,15 +14,6 @@ namespace {
 
 using Findings = std::vector<SchemaFinding>;
 
-constexpr size_t kShownBytesMax = 120;
-
-/// A value as it was found, cut short; a scalar after what type it is where that helps nobody.
-std::string shown(const Json& value) {
-  std::string text = to_line(value);
-  if (text.size() <= kShownBytesMax) return text;
-  return fmt::format("{} of {} bytes", value.type_name(), text.size());
-}
-
 bool has_type(const Json& value, std::string_view type) {
   if (type == "integer") {
     return value.is_number_integer() ||
@@ -86,14 +77,16 @@ bool fits_itself(const Json& schema, const Json& value) {
 
 void check(const Json& schema, const Json& value, const std::string& path, Findings& out);
 
-std::string below(const std::string& path, const std::string& name) { return path.empty() ? name : path + "." + name; }
+std::string below(const std::string& path, const std::string& name) {
+  return path.empty() ? shown_name(name) : path + "." + shown_name(name);
+}
 
 SchemaFinding unknown_member(const Json& properties, const std::string& path, const std::string& name) {
   std::vector<std::string_view> known;
   for (const auto& [key, unused] : properties.items()) known.push_back(key);
   const std::string all = known.empty() ? std::string("none") : join(known);
-  return {below(path, name),
-          fmt::format("expected one of the known names ({}), found '{}'{}", all, name, did_you_mean(name, known))};
+  return {below(path, name), fmt::format("expected one of the known names ({}), found '{}'{}", all, shown_name(name),
+                                         did_you_mean(name, known))};
 }
 
 void check_object(const Json& schema, const Json& value, const std::string& path, Findings& out) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <exception>
 #include <utility>
 
 #include "base/text.h"
@@ -106,7 +107,7 @@ std::optional<RpcError> Session::era_problem(const Message& message, Era era) co
   return error_of(RpcCode::kInvalidParams,
                   fmt::format("expected \"initialize\" first, or params._meta with \"{}\" (\"{}\") and \"{}\", found "
                               "neither before {}",
-                              kVersionKey, kModernVersion, kCapabilitiesKey, message.method));
+                              kVersionKey, kModernVersion, kCapabilitiesKey, shown_name(message.method)));
 }
 
 void Session::handle(const Message& message, const Send& send) {
@@ -119,12 +120,20 @@ void Session::handle(const Message& message, const Send& send) {
 }
 
 Answer Session::answer(const Request& request) {
+  try {
+    return answer_of(request);
+  } catch (const std::exception& problem) {
+    return ended_unexpectedly(request.message.method, problem);
+  }
+}
+
+Answer Session::answer_of(const Request& request) {
   const Method* method = method_of(request.message.method);
   if (method != nullptr && (request.modern() ? method->modern : method->legacy))
     return (this->*method->answer)(request);
   return error_of(RpcCode::kMethodNotFound,
                   fmt::format("expected a method of MCP {} that this server has, found {}",
-                              request.modern() ? kModernVersion : version_, to_line(request.message.method)));
+                              request.modern() ? kModernVersion : version_, shown(request.message.method)));
 }
 
 Answer Session::finished(Era era, Answer answer) const {
@@ -177,7 +186,7 @@ Answer Session::discover(const Request&) {
 Answer Session::list(const Request& request, const char* what, Json items) const {
   if (const Json& cursor = request.param("cursor"); !cursor.is_null()) {
     return error_of(RpcCode::kInvalidParams,
-                    fmt::format("expected no cursor, since every list is one page, found {}", to_line(cursor)));
+                    fmt::format("expected no cursor, since every list is one page, found {}", shown(cursor)));
   }
   Json out = {{what, std::move(items)}};
   if (request.modern()) {
@@ -193,8 +202,8 @@ Answer Session::set_level(const Request& request) {
   const Json& level = request.param("level");
   const std::optional<LogLevel> known = level.is_string() ? log_level_of(level.get<std::string>()) : std::nullopt;
   if (!known) {
-    return error_of(RpcCode::kInvalidParams, fmt::format("expected params.level to be one of {}, found {}",
-                                                         join(kLogLevelNames), to_line(level)));
+    return error_of(RpcCode::kInvalidParams,
+                    fmt::format("expected params.level to be one of {}, found {}", join(kLogLevelNames), shown(level)));
   }
   legacy_level_ = *known;
   return Json::object();
@@ -212,17 +221,20 @@ void Session::call_tool(const Request& request, const Send& send) {
     send(error_reply(message.id, {code, std::move(problem), nullptr}));
   };
   const Json& name = request.param("name");
-  if (!name.is_string()) return refuse(RpcCode::kInvalidParams, "expected params.name, the name of a tool, found none");
+  if (!name.is_string()) {
+    return refuse(RpcCode::kInvalidParams,
+                  fmt::format("expected params.name, the name of a tool, found {}", shown_or_none(name)));
+  }
   const Tool* tool = server_.find(name.get<std::string>());
   if (tool == nullptr) {
     return refuse(RpcCode::kInvalidParams, fmt::format("unknown tool: expected one of tools/list, found {}{}",
-                                                       to_line(name), server_.suggestion(name.get<std::string>())));
+                                                       shown(name), server_.suggestion(name.get<std::string>())));
   }
   const Json& token = member(request.param("_meta"), "progressToken");
   if (!token.is_null() && !is_request_id(token)) {
     return refuse(
         RpcCode::kInvalidParams,
-        fmt::format("expected params._meta.progressToken to be a string or an integer, found {}", to_line(token)));
+        fmt::format("expected params._meta.progressToken to be a string or an integer, found {}", shown(token)));
   }
   const Json& given = request.param("arguments");
   const Json arguments = given.is_null() ? Json::object() : given;
@@ -245,14 +257,21 @@ void Session::call_tool(const Request& request, const Send& send) {
 }
 
 void Session::start(const Tool& tool, Json arguments, Era era, const std::shared_ptr<Call>& call) {
-  threads_.post([this, &tool, arguments = std::move(arguments), era, call] {
-    if (call->stop() == Stop::kNo) {
-      const Json message = reply(call->id(), finished(era, called(tool, arguments, era, *call)));
-      call->finish(message, [&] { calls_.release(*call); });
-    }
+  const bool taken = threads_.post([this, &tool, arguments = std::move(arguments), era, call] {
+    const auto finish = [&](const Json& message) { call->finish(message, [&] { calls_.release(*call); }); };
+    const Stop stop = call->stop();
+    if (stop == Stop::kNo) finish(reply(call->id(), finished(era, called(tool, arguments, era, *call))));
+    if (stop == Stop::kShutdown)
+      finish(error_reply(call->id(), error_of(RpcCode::kInternal, "the server is ending: send it again")));
     calls_.release(*call);
     calls_.done(*call);
   });
+  if (taken) return;
+  const RpcError none = error_of(RpcCode::kInternal,
+                                 "expected a thread for the call, found that the system has none left: send it again "
+                                 "later");
+  call->finish(error_reply(call->id(), none), [&] { calls_.release(*call); });
+  calls_.done(*call);
 }
 
 }  // namespace amk::mcp

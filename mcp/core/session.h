@@ -58,7 +58,9 @@ class Session {
   void handle(const Message& message, const Send& send);
   void handle_notification(const Message& message);
   [[nodiscard]] std::optional<RpcError> era_problem(const Message& message, Era era) const;
+  /// -32603 where a method throws.
   Answer answer(const Request& request);
+  Answer answer_of(const Request& request);
   /// As the era has it.
   [[nodiscard]] Answer finished(Era era, Answer answer) const;
 

@@ -20,9 +20,9 @@ RpcError no_resource(bool modern, const Json& uri, const std::string& why) {
 }
 
 std::string no_uri(const Json& uri) {
-  if (!uri.is_string()) return "expected params.uri, the URI of a resource, found none";
+  if (!uri.is_string()) return "expected params.uri, the URI of a resource, found " + shown_or_none(uri);
   return fmt::format("expected the URI of a resource (resources/list and resources/templates/list have them), found {}",
-                     to_line(uri));
+                     shown(uri));
 }
 
 Json completion_of(std::vector<std::string> values) {
@@ -32,14 +32,14 @@ Json completion_of(std::vector<std::string> values) {
 }
 
 std::string nearest(const std::string& name, const std::vector<std::string_view>& known) {
-  return fmt::format("expected one of {}, found {}{}", known.empty() ? std::string("none") : join(known), to_line(name),
+  return fmt::format("expected one of {}, found {}{}", known.empty() ? std::string("none") : join(known), shown(name),
                      did_you_mean(name, known));
 }
 
 /// What is wrong with a prompt's arguments; empty: nothing.
 std::string prompt_problem(const Prompt& prompt, const Json& arguments) {
   if (!arguments.is_object())
-    return fmt::format("expected params.arguments to be an object, found {}", to_line(arguments));
+    return fmt::format("expected params.arguments to be an object, found {}", shown(arguments));
   std::vector<std::string_view> known;
   for (const PromptArgument& argument : prompt.arguments) {
     known.push_back(argument.name);
@@ -48,7 +48,7 @@ std::string prompt_problem(const Prompt& prompt, const Json& arguments) {
   }
   for (const auto& [name, value] : arguments.items()) {
     if (std::ranges::count(known, name) == 0) return "params.arguments: " + nearest(name, known);
-    if (!value.is_string()) return fmt::format("expected {} to be a text, found {}", name, to_line(value));
+    if (!value.is_string()) return fmt::format("expected {} to be a text, found {}", name, shown(value));
   }
   return "";
 }
@@ -61,7 +61,7 @@ Result<const Complete*> wanted_completion(const Server& server, const Json& refe
   if (type == "ref/prompt" && member(reference, "name").is_string()) {
     const Prompt* prompt = server.find_prompt(reference["name"].get<std::string>());
     if (prompt == nullptr)
-      return refuse(fmt::format("expected a prompt of prompts/list, found {}", to_line(reference["name"])));
+      return refuse(fmt::format("expected a prompt of prompts/list, found {}", shown(reference["name"])));
     for (const PromptArgument& one : prompt->arguments) {
       known.push_back(one.name);
       if (one.name == argument) return one.complete ? &one.complete : nullptr;
@@ -71,8 +71,7 @@ Result<const Complete*> wanted_completion(const Server& server, const Json& refe
   if (type == "ref/resource" && member(reference, "uri").is_string()) {
     const Resource* resource = server.resources().find_template(reference["uri"].get<std::string>());
     if (resource == nullptr)
-      return refuse(
-          fmt::format("expected a template of resources/templates/list, found {}", to_line(reference["uri"])));
+      return refuse(fmt::format("expected a template of resources/templates/list, found {}", shown(reference["uri"])));
     for (const auto& [name, complete] : resource->completions) {
       known.push_back(name);
       if (name == argument) return &complete;
@@ -82,7 +81,7 @@ Result<const Complete*> wanted_completion(const Server& server, const Json& refe
   return refuse(
       fmt::format("expected params.ref to be {{\"type\": \"ref/prompt\", \"name\": ...}} or "
                   "{{\"type\": \"ref/resource\", \"uri\": ...}}, found {}",
-                  to_line(reference)));
+                  shown(reference)));
 }
 
 }  // namespace
@@ -103,8 +102,8 @@ Answer Session::list_prompts(const Request& request) {
 
 Answer Session::read_resource(const Request& request) {
   const Json& uri = request.param("uri");
-  const std::optional<FoundResource> found =
-      uri.is_string() ? server_.resources().find(uri.get<std::string>()) : std::nullopt;
+  if (!uri.is_string()) return error_of(RpcCode::kInvalidParams, no_uri(uri));
+  const std::optional<FoundResource> found = server_.resources().find(uri.get<std::string>());
   if (!found) return no_resource(request.modern(), uri, no_uri(uri));
   const Resource& resource = *found->resource;
   const Result<Contents> contents = resource.read(found->variables);
@@ -139,8 +138,10 @@ Answer Session::unsubscribe(const Request& request) {
 
 Answer Session::get_prompt(const Request& request) {
   const Json& name = request.param("name");
-  if (!name.is_string())
-    return error_of(RpcCode::kInvalidParams, "expected params.name, the name of a prompt, found none");
+  if (!name.is_string()) {
+    return error_of(RpcCode::kInvalidParams,
+                    "expected params.name, the name of a prompt, found " + shown_or_none(name));
+  }
   const Prompt* prompt = server_.find_prompt(name.get<std::string>());
   if (prompt == nullptr) {
     std::vector<std::string_view> known;
@@ -160,7 +161,7 @@ Answer Session::complete(const Request& request) {
   if (!member(argument, "name").is_string() || !member(argument, "value").is_string()) {
     return error_of(
         RpcCode::kInvalidParams,
-        fmt::format("expected params.argument with the texts \"name\" and \"value\", found {}", to_line(argument)));
+        fmt::format("expected params.argument with the texts \"name\" and \"value\", found {}", shown(argument)));
   }
   const Result<const Complete*> wanted =
       wanted_completion(server_, request.param("ref"), argument["name"].get<std::string>());
@@ -180,7 +181,7 @@ void Session::listen(const Request& request, const Send& send) {
     return refuse(RpcCode::kInvalidParams,
                   fmt::format("expected params.notifications, an object such as {{\"resourceSubscriptions\": "
                               "[\"amk://...\"]}}, found {}",
-                              to_line(filter)));
+                              shown(filter)));
   }
   if (uris.size() > Subscriptions::kUrisMax) {
     return refuse(RpcCode::kInvalidParams, fmt::format("expected at most {} URIs in a subscription, found {}",
@@ -189,10 +190,16 @@ void Session::listen(const Request& request, const Send& send) {
   const auto call = std::make_shared<Call>(message.id, nullptr, send);
   if (!calls_.add_idle(call))
     return refuse(RpcCode::kInvalidRequest, "expected an id that is not in flight, found one that is");
-  if (subscriptions_.listen(call, filter)) return;
+  RpcError problem;
+  try {
+    const Status listening = subscriptions_.listen(call, filter);
+    if (listening) return;
+    problem = error_of(RpcCode::kInvalidRequest, listening.error().text());
+  } catch (const std::exception& thrown) {
+    problem = ended_unexpectedly(message.method, thrown);
+  }
   calls_.release(*call);
-  refuse(RpcCode::kInvalidRequest,
-         fmt::format("expected at most {} subscriptions at a time: cancel one first", Subscriptions::kListenersMax));
+  send(error_reply(message.id, problem));
 }
 
 }  // namespace amk::mcp

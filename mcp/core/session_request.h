@@ -1,6 +1,7 @@
 // What the files of Session share: a request whose era is known.
 #pragma once
 
+#include <exception>
 #include <string>
 #include <utility>
 
@@ -18,6 +19,11 @@ struct Session::Request {
 
 inline RpcError error_of(RpcCode code, std::string message, Json data = nullptr) {
   return {code, std::move(message), std::move(data)};
+}
+
+/// Of what should not have thrown. The transport's log has it, as it has every reply.
+inline RpcError ended_unexpectedly(const std::string& method, const std::exception& problem) {
+  return error_of(RpcCode::kInternal, method + " ended unexpectedly: " + problem.what());
 }
 
 }  // namespace amk::mcp

@@ -22,6 +22,15 @@ Watcher::State state_of(const FoundResource& found) {
   return [found] { return found.resource->state(found.variables); };
 }
 
+Error too_many(const char* what, size_t most, const char* hint) {
+  return {ErrorCode::kUnsupported, fmt::format("expected at most {} {}, found that many", most, what), "", hint};
+}
+
+Error watcher_is_full() {
+  return too_many("resources that are watched, by all clients together", Watcher::kWatchesMax,
+                  "try again when others have ended their subscriptions");
+}
+
 /// What one request watches: known URIs, each once, with how they are now.
 struct Watched {
   std::string uri;
@@ -58,21 +67,19 @@ void Subscriptions::push(const Json& message) {
 Status Subscriptions::subscribe(const std::string& uri) {
   const std::optional<FoundResource> found = server_.resources().find(uri);
   if (!found) {
-    return Error{ErrorCode::kUsage, fmt::format("expected the URI of a resource, found {}", to_line(uri)), "",
+    return Error{ErrorCode::kUsage, fmt::format("expected the URI of a resource, found {}", shown(uri)), "",
                  "resources/list and resources/templates/list have them"};
   }
   const std::lock_guard lock(mutex_);
   if (by_uri_.contains(uri)) return {};
-  const Error too_many{ErrorCode::kUnsupported, fmt::format("expected at most {} subscriptions at a time", kUrisMax),
-                       "", "unsubscribe first"};
-  if (by_uri_.size() >= kUrisMax) return too_many;
+  if (by_uri_.size() >= kUrisMax) return too_many("URIs that a client subscribes to", kUrisMax, "unsubscribe first");
   if (!found->resource->state) {
     by_uri_[uri] = 0;
     return {};
   }
   const std::optional<uint64_t> watch = server_.watcher().watch(
       state_of(*found), found->resource->state(found->variables), [this, uri] { push(updated(uri)); });
-  if (!watch) return too_many;
+  if (!watch) return watcher_is_full();
   by_uri_[uri] = *watch;
   return {};
 }
@@ -85,11 +92,12 @@ void Subscriptions::unsubscribe(const std::string& uri) {
   by_uri_.erase(found);
 }
 
-bool Subscriptions::listen(const std::shared_ptr<Call>& call, const Json& filter) {
+Status Subscriptions::listen(const std::shared_ptr<Call>& call, const Json& filter) {
   std::vector<Watched> watched = watched_of(server_.resources(), member(filter, "resourceSubscriptions"));
   const std::lock_guard lock(mutex_);
-  if (listeners_.size() >= kListenersMax) return false;
-  if (server_.watcher().count() + watched.size() > Watcher::kWatchesMax) return false;
+  if (listeners_.size() >= kListenersMax)
+    return too_many("requests subscriptions/listen of a client", kListenersMax, "cancel one first");
+  if (server_.watcher().count() + watched.size() > Watcher::kWatchesMax) return watcher_is_full();
   // No list of ours changes while the server runs, so that nothing else is honoured.
   Json honoured = Json::object();
   for (const Watched& one : watched) honoured["resourceSubscriptions"].push_back(one.uri);
@@ -100,10 +108,14 @@ bool Subscriptions::listen(const std::shared_ptr<Call>& call, const Json& filter
     if (!one.state) continue;
     const auto tell = [call, uri = one.uri] { call->tell(on_subscription(updated(uri), call->id())); };
     const std::optional<uint64_t> watch = server_.watcher().watch(std::move(one.state), std::move(one.before), tell);
-    if (watch) listener.watches.push_back(*watch);
+    if (!watch) {
+      forget(listener.watches);
+      return watcher_is_full();
+    }
+    listener.watches.push_back(*watch);
   }
   listeners_.emplace(call.get(), std::move(listener));
-  return true;
+  return {};
 }
 
 void Subscriptions::end(const Call& call) {

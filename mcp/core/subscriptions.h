@@ -30,9 +30,9 @@ class Subscriptions {
   Status subscribe(const std::string& uri);
   void unsubscribe(const std::string& uri);
 
-  /// Acknowledges the request with what of `filter` is honoured, and tells of changes from then on. False where there
-  /// are too many.
-  bool listen(const std::shared_ptr<Call>& call, const Json& filter);
+  /// Acknowledges the request with what of `filter` is honoured, and tells of changes from then on. kUnsupported where
+  /// there are too many: of this client's, or of all clients'.
+  Status listen(const std::shared_ptr<Call>& call, const Json& filter);
   /// Of a request that has been cancelled. Nothing where it is none of them.
   void end(const Call& call);
   /// All of them: what listens gets its reply.

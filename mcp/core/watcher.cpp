@@ -1,5 +1,7 @@
 #include "mcp/core/watcher.h"
 
+#include <exception>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -24,8 +26,13 @@ std::optional<uint64_t> Watcher::watch(State state, std::string before, std::fun
   watches_.emplace(++last_id_, watch);
   if (!running_) {
     if (thread_.joinable()) thread_.join();  // it has let go of the lock, and ends
+    try {
+      thread_ = make_thread_([this] { run(); });
+    } catch (const std::system_error&) {
+      watches_.erase(last_id_);
+      return std::nullopt;
+    }
     running_ = true;
-    thread_ = std::thread([this] { run(); });
   }
   return last_id_;
 }
@@ -71,10 +78,14 @@ void Watcher::run() {
 void Watcher::look(Watch& watch) {
   const std::lock_guard lock(watch.mutex);
   if (watch.gone) return;
-  std::string now = watch.state();
-  if (now == watch.before) return;
-  watch.before = std::move(now);
-  watch.on_change();
+  try {
+    std::string now = watch.state();
+    if (now == watch.before) return;
+    watch.before = std::move(now);
+    watch.on_change();
+  } catch (const std::exception&) {
+    // What cannot be said now may be sayable at the next look; whoever reads the resource is told why not.
+  }
 }
 
 }  // namespace amk::mcp

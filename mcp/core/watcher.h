@@ -12,6 +12,9 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
+
+#include "mcp/core/make_thread.h"
 
 namespace amk::mcp {
 
@@ -20,14 +23,15 @@ class Watcher {
  public:
   using State = std::function<std::string()>;
 
-  explicit Watcher(std::chrono::milliseconds every = std::chrono::milliseconds(500)) : every_(every) {}
+  explicit Watcher(std::chrono::milliseconds every = std::chrono::milliseconds(500), MakeThread make = make_thread)
+      : every_(every), make_thread_(std::move(make)) {}
   /// Nothing is watched any more.
   ~Watcher();
   Watcher(const Watcher&) = delete;
   Watcher& operator=(const Watcher&) = delete;
 
   /// Calls `on_change`, from the watcher's thread, whenever `state` says something else than before; `before` is what
-  /// it said when the caller looked. nullopt where too many are watched already.
+  /// it said when the caller looked. nullopt where too many are watched already, or there is no thread to look.
   std::optional<uint64_t> watch(State state, std::string before, std::function<void()> on_change);
   /// Once it returns, that on_change does not run, nor ever will. Not to be called from an on_change.
   void forget(uint64_t id);
@@ -49,6 +53,7 @@ class Watcher {
   static void look(Watch& watch);
 
   const std::chrono::milliseconds every_;
+  const MakeThread make_thread_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::map<uint64_t, std::shared_ptr<Watch>> watches_;

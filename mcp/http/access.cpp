@@ -125,6 +125,15 @@ std::string random_id() {
   return out;
 }
 
+bool is_origin(std::string_view text) {
+  const std::string_view authority = authority_of(text);
+  const std::string_view host = host_of(authority);
+  const bool v6 = !authority.empty() && authority.front() == '[';
+  constexpr std::string_view kName = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+  return !host.empty() && authority.back() != ':' &&
+         (v6 ? is_address(host) : host.find_first_not_of(kName) == std::string_view::npos);
+}
+
 bool Access::knows_origin(std::string_view origin) const {
   if (const std::string_view authority = authority_of(origin); !authority.empty()) {
     if (is_loopback_host(host_of(authority))) return true;

@@ -30,6 +30,9 @@ Result<std::string> read_token(const std::string& path);
 /// 128 random bits in hexadecimal digits.
 [[nodiscard]] std::string random_id();
 
+/// "http://host", "https://host:port", as browsers send it: no path, no user, no blanks.
+[[nodiscard]] bool is_origin(std::string_view text);
+
 struct Access {
   std::string address = "127.0.0.1";         ///< that is listened on
   std::string token;                         ///< empty: none is asked for

@@ -12,6 +12,7 @@ namespace amk::mcp {
 namespace {
 
 constexpr std::string_view kPath = "/mcp";
+constexpr const char* kListen = "subscriptions/listen";
 constexpr const char* kSessionHeader = "Mcp-Session-Id";
 constexpr const char* kVersionHeader = "MCP-Protocol-Version";
 
@@ -63,8 +64,16 @@ std::optional<HttpResponse> Endpoint::refusal(const HttpRequest& head) {
   std::optional<HttpResponse> out = refusal_of_stranger(head);
   if (!out) out = refusal_of_kind(head);
   // Only what was refused and why: headers and queries may hold secrets.
-  if (out) log_.write("note", fmt::format("http {} to {} {}: {}", out->status, head.method, head.path(), out->body));
+  if (out) {
+    log_.write("note",
+               fmt::format("http {} to {} {}: {}", out->status, head.method, head.path(), reason_of_refusal(*out)));
+  }
   return out;
+}
+
+void Endpoint::refuse(const ExchangePtr& exchange, const HttpResponse& response) const {
+  log_.write("note", fmt::format("http {}: {}", response.status, reason_of_refusal(response)));
+  exchange->respond(response);
 }
 
 std::optional<HttpResponse> Endpoint::refusal_of_stranger(const HttpRequest& head) const {
@@ -116,7 +125,7 @@ std::optional<HttpResponse> Endpoint::refusal_of_kind(const HttpRequest& head) c
 
 void Endpoint::handle(HttpRequest request, ExchangePtr exchange) {
   if (request.method == "POST") return handle_post(request, exchange);
-  if (const auto problem = version_problem(request)) return exchange->respond(rpc_response(400, *problem));
+  if (const auto problem = version_problem(request)) return refuse(exchange, rpc_response(400, *problem));
   if (request.method == "GET") return handle_get(request, exchange);
   handle_delete(request, exchange);
 }
@@ -124,7 +133,7 @@ void Endpoint::handle(HttpRequest request, ExchangePtr exchange) {
 void Endpoint::handle_post(const HttpRequest& request, const ExchangePtr& exchange) {
   log_.write("in", request.body);
   const Message message = parse_message(request.body);
-  if (message.kind == Message::Kind::kBad) return exchange->respond(rpc_response(400, message.error, message.id));
+  if (message.kind == Message::Kind::kBad) return refuse(exchange, rpc_response(400, message.error, message.id));
   if (is_modern(request, message)) return handle_modern(request, message, exchange);
   handle_legacy(request, message, exchange);
 }
@@ -132,6 +141,19 @@ void Endpoint::handle_post(const HttpRequest& request, const ExchangePtr& exchan
 bool Endpoint::too_busy(const ExchangePtr& exchange) const {
   if (std::max(in_flight_, modern_.size()) < limits_.requests_max) return false;
   HttpResponse busy = wording(503, "expected fewer requests at a time: try again when some have been answered");
+  busy.headers.push_back({"Retry-After", "1"});
+  exchange->respond(busy);
+  return true;
+}
+
+/// A request of the modern era belongs to no client that could be told from others.
+bool Endpoint::too_many_listen(const Message& message, const ExchangePtr& exchange) const {
+  if (message.method != kListen) return false;
+  const auto listening =
+      std::ranges::count_if(modern_, [](const auto& modern) { return modern->listens && !modern->stream->finished(); });
+  if (static_cast<size_t>(listening) < limits_.listeners_max) return false;
+  HttpResponse busy = wording(503, fmt::format("expected at most {} requests {} of all clients together: end one first",
+                                               limits_.listeners_max, kListen));
   busy.headers.push_back({"Retry-After", "1"});
   exchange->respond(busy);
   return true;
@@ -152,25 +174,27 @@ void Endpoint::await_reply(const Message& message, const std::shared_ptr<ReplySt
 }
 
 void Endpoint::handle_modern(const HttpRequest& request, const Message& message, const ExchangePtr& exchange) {
-  const auto refuse = [&](const RpcError& problem) { exchange->respond(rpc_response(400, problem, message.id)); };
+  const auto bad = [&](const RpcError& problem) { refuse(exchange, rpc_response(400, problem, message.id)); };
   if (message.kind == Message::Kind::kResponse) {
-    return refuse(error_of(RpcCode::kInvalidRequest, "expected a request: this server makes none to be answered"));
+    return bad(error_of(RpcCode::kInvalidRequest, "expected a request: this server makes none to be answered"));
   }
   if (message.kind == Message::Kind::kNotification) {
     if (request.header("Mcp-Method") != nullptr) {
-      if (const auto problem = header_mismatch(request, message)) return refuse(*problem);
+      if (const auto problem = header_mismatch(request, message)) return bad(*problem);
     }
     return exchange->respond(accepted());  // a request is cancelled by leaving it
   }
   const std::optional<RpcError> problem = modern_problem(message);
-  if (problem && problem->code == RpcCode::kInvalidParams) return refuse(*problem);
-  if (const auto mismatch = header_mismatch(request, message)) return refuse(*mismatch);
-  if (problem) return refuse(*problem);
+  if (problem && problem->code == RpcCode::kInvalidParams) return bad(*problem);
+  if (const auto mismatch = header_mismatch(request, message)) return bad(*mismatch);
+  if (problem) return bad(*problem);
+  if (too_many_listen(message, exchange)) return;
   if (!too_busy(exchange)) start_modern(message, exchange);
 }
 
 void Endpoint::start_modern(const Message& message, const ExchangePtr& exchange) {
   const auto modern = std::make_shared<Modern>(server_, threads_);
+  modern->listens = message.method == kListen;
   modern->stream = std::make_shared<ReplyStream>(ReplyStream::Style{0, false, false, true, &in_flight_}, exchange);
   exchange->on_gone([weak = std::weak_ptr(modern)] {
     const std::shared_ptr<Modern> left = weak.lock();
@@ -186,7 +210,7 @@ void Endpoint::start_modern(const Message& message, const ExchangePtr& exchange)
 }
 
 void Endpoint::handle_legacy(const HttpRequest& request, const Message& message, const ExchangePtr& exchange) {
-  if (const auto problem = version_problem(request)) return exchange->respond(rpc_response(400, *problem, message.id));
+  if (const auto problem = version_problem(request)) return refuse(exchange, rpc_response(400, *problem, message.id));
   const bool begins = message.kind == Message::Kind::kRequest && message.method == "initialize";
   if (begins && request.header(kSessionHeader) == nullptr) return begin_session(message, exchange);
   const std::shared_ptr<LegacySession> session = session_of(request, exchange);
@@ -231,18 +255,20 @@ void Endpoint::begin_session(const Message& message, const ExchangePtr& exchange
 std::shared_ptr<LegacySession> Endpoint::session_of(const HttpRequest& request, const ExchangePtr& exchange) {
   const std::string* id = request.header(kSessionHeader);
   if (id == nullptr) {
-    exchange->respond(rpc_response(
-        400, RpcCode::kInvalidRequest,
-        fmt::format("expected the header {}, which the answer to \"initialize\" has, or a request of {}, found neither",
-                    kSessionHeader, kModernVersion)));
+    refuse(exchange,
+           rpc_response(
+               400, RpcCode::kInvalidRequest,
+               fmt::format(
+                   "expected the header {}, which the answer to \"initialize\" has, or a request of {}, found neither",
+                   kSessionHeader, kModernVersion)));
     return nullptr;
   }
   std::shared_ptr<LegacySession> session = sessions_.find(*id);
   if (session == nullptr) {
-    exchange->respond(rpc_response(404, RpcCode::kInvalidRequest,
-                                   fmt::format("expected {} to be of a session, found one of none, or of one that has "
-                                               "ended: begin another with \"initialize\"",
-                                               kSessionHeader)));
+    refuse(exchange, rpc_response(404, RpcCode::kInvalidRequest,
+                                  fmt::format("expected {} to be of a session, found one of none, or of one that has "
+                                              "ended: begin another with \"initialize\"",
+                                              kSessionHeader)));
   }
   return session;
 }
@@ -251,7 +277,8 @@ void Endpoint::handle_get(const HttpRequest& request, const ExchangePtr& exchang
   const std::shared_ptr<LegacySession> session = session_of(request, exchange);
   if (session == nullptr) return;
   const std::string* last = request.header("Last-Event-ID");
-  session->listen(exchange, last == nullptr ? std::nullopt : std::optional(*last));
+  const auto refused = session->listen(exchange, last == nullptr ? std::nullopt : std::optional(*last));
+  if (refused) refuse(exchange, *refused);
 }
 
 void Endpoint::handle_delete(const HttpRequest& request, const ExchangePtr& exchange) {

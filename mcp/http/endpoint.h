@@ -22,6 +22,7 @@ namespace amk::mcp {
 struct EndpointLimits {
   size_t requests_max = 1024;  ///< without a reply yet, of all clients
   size_t sessions_max = 128;   ///< of the legacy era
+  size_t listeners_max = 128;  ///< requests subscriptions/listen of the modern era, of all clients
   std::chrono::milliseconds session_idle_time{30 * 60'000};
   std::chrono::milliseconds moment{400};  ///< a call that takes longer gets a stream
 };
@@ -43,6 +44,7 @@ class Endpoint : public HttpHandler {
   struct Modern {
     Modern(const Server& server, CallThreads& threads) : core(server, threads) {}
     std::shared_ptr<ReplyStream> stream;
+    bool listens = false;
     Session core;
   };
 
@@ -62,7 +64,11 @@ class Endpoint : public HttpHandler {
   /// After the core has taken the request: what is not answered yet becomes a stream, now or in a moment.
   void await_reply(const Message& message, const std::shared_ptr<ReplyStream>& stream);
   void finish_the_silent();
+  /// Both answer where they are true.
   [[nodiscard]] bool too_busy(const ExchangePtr& exchange) const;
+  [[nodiscard]] bool too_many_listen(const Message& message, const ExchangePtr& exchange) const;
+  /// The answer, and a line of the log about it.
+  void refuse(const ExchangePtr& exchange, const HttpResponse& response) const;
 
   const Server& server_;
   CallThreads& threads_;

@@ -223,6 +223,8 @@ Result<std::unique_ptr<HttpServer>> HttpServer::listen(const std::string& addres
   limits.connections_max = connections_bound(limits.connections_max);
   state->host.limits = limits;
   AMK_TRY(state->listen({parsed, port}));
+  // From here on, and so before anybody is told that it listens: a signal that comes early waits for run().
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) state->signals.add(number, problem);
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(state)));
 }
 
@@ -232,8 +234,6 @@ void HttpServer::run(HttpHandler& handler) {
   State& state = *state_;
   state.host.handler = &handler;
   std::signal(SIGPIPE, SIG_IGN);
-  error_code ignored;
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) state.signals.add(number, ignored);
   state.signals.async_wait([&state](const error_code& problem, int) {
     if (!problem) state.begin_stop();
   });

@@ -34,7 +34,8 @@ struct HttpLimits {
 
 class HttpServer {
  public:
-  /// Listens there; port 0 is any. `address` is one of IPv4 or IPv6. kIo where the system refuses.
+  /// Listens there, and takes the signals that end run(); port 0 is any. `address` is one of IPv4 or IPv6. kIo where
+  /// the system refuses.
   static Result<std::unique_ptr<HttpServer>> listen(const std::string& address, uint16_t port, HttpLimits limits);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;

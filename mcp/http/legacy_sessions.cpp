@@ -42,29 +42,26 @@ std::shared_ptr<ReplyStream> LegacySession::unfinished(const Json& request_id) c
   return nullptr;
 }
 
-bool LegacySession::listen(const ExchangePtr& exchange, const std::optional<std::string>& last_event_id) {
+std::optional<HttpResponse> LegacySession::listen(const ExchangePtr& exchange,
+                                                  const std::optional<std::string>& last_event_id) {
   std::shared_ptr<ReplyStream> stream = listening_;
   std::optional<uint64_t> after;
   if (last_event_id) {
     const std::optional<EventId> id = parse_event_id(*last_event_id);
     const auto found = id ? streams_.find(id->stream) : streams_.end();
-    const bool known =
-        id && (id->stream == kListeningStream || (found != streams_.end() && found->second.stream->opened()));
-    if (!known) {
-      exchange->respond(rpc_response(400, RpcCode::kInvalidRequest,
-                                     "expected Last-Event-ID to be of an event of this session that is still kept, "
-                                     "found another one: send the request again, or GET without it"));
-      return false;
+    if (found != streams_.end()) stream = found->second.stream;
+    const bool known = id && (id->stream == kListeningStream || (found != streams_.end() && stream->opened()));
+    if (!known || !stream->keeps_after(id->event)) {
+      return rpc_response(400, RpcCode::kInvalidRequest,
+                          "expected Last-Event-ID to be of an event of this session whose successors are still kept, "
+                          "found another one: send the request again, or GET without it");
     }
-    if (id->stream != kListeningStream) stream = found->second.stream;
     after = id->event;
   }
   exchange->on_gone([stream] { stream->detach(); });
-  if (!stream->resume(exchange, after)) {
-    exchange->respond(rpc_response(503, RpcCode::kInternal, "expected fewer open streams: close some"));
-    return false;
-  }
-  return true;
+  if (stream->resume(exchange, after)) return std::nullopt;
+  exchange->on_gone(nullptr);
+  return rpc_response(503, RpcCode::kInternal, "expected fewer open streams: close some");
 }
 
 void LegacySession::end() {

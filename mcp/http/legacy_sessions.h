@@ -30,9 +30,9 @@ class LegacySession {
   std::shared_ptr<ReplyStream> begin(const Json& request_id, const ExchangePtr& exchange);
   /// Of a request without a reply yet, or null.
   [[nodiscard]] std::shared_ptr<ReplyStream> unfinished(const Json& request_id) const;
-  /// Goes on with the stream of that event, or listens where there is none. False, with the answer given, where that
-  /// cannot be.
-  bool listen(const ExchangePtr& exchange, const std::optional<std::string>& last_event_id);
+  /// Goes on with the stream of that event, or listens where there is none. Where that cannot be, the answer that the
+  /// exchange is to get.
+  std::optional<HttpResponse> listen(const ExchangePtr& exchange, const std::optional<std::string>& last_event_id);
   /// The stream for what belongs to no request.
   [[nodiscard]] const std::shared_ptr<ReplyStream>& listening() const { return listening_; }
 

@@ -110,6 +110,11 @@ bool ReplyStream::resume(const ExchangePtr& exchange, std::optional<uint64_t> af
   return true;
 }
 
+bool ReplyStream::keeps_after(uint64_t event) const {
+  const uint64_t oldest = kept_.empty() ? next_event_ : kept_.front().number;
+  return event < next_event_ && event + 1 >= oldest;
+}
+
 void ReplyStream::finish_without_reply(const HttpResponse& unopened) {
   if (finished_) return;
   if (exchange_ && !opened_) exchange_->respond(unopened);

@@ -56,6 +56,8 @@ class ReplyStream {
   /// Goes on to another client's connection, after that event; without one, after what has been written already.
   /// False: there are too many streams, and nothing has changed.
   bool resume(const ExchangePtr& exchange, std::optional<uint64_t> after);
+  /// Whether there has been such an event, and whatever came after it is still kept.
+  [[nodiscard]] bool keeps_after(uint64_t event) const;
   /// The client has gone. What comes is kept where it can be asked for.
   void detach() { exchange_ = nullptr; }
   /// No reply will come. `unopened` is the answer where no stream is open.

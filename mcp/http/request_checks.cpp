@@ -110,6 +110,15 @@ std::optional<RpcError> header_mismatch(const HttpRequest& request, const Messag
   return compare(request, "Mcp-Name", name.get<std::string>());
 }
 
+std::string reason_of_refusal(const HttpResponse& response) {
+  const Result<Json> body = parse_json(response.body);
+  if (!body) return "";
+  const Json& message = member(member(*body, "error"), "message");
+  if (!message.is_string()) return "";
+  const auto& text = message.get_ref<const std::string&>();
+  return text.substr(0, text.find(", found"));
+}
+
 HttpResponse rpc_response(int status, const RpcError& error, const Json& id) {
   return {status, "application/json", to_line(error_reply(id, error)), {}};
 }

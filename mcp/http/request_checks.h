@@ -25,6 +25,9 @@ namespace amk::mcp {
 /// resource. A value may be wrapped as =?base64?...?=.
 [[nodiscard]] std::optional<RpcError> header_mismatch(const HttpRequest& request, const Message& message);
 
+/// Why a response of rpc_response() refuses, for the log: without what was found, which may be a header's value.
+[[nodiscard]] std::string reason_of_refusal(const HttpResponse& response);
+
 /// A JSON-RPC error as the body of a response.
 [[nodiscard]] HttpResponse rpc_response(int status, const RpcError& error, const Json& id = nullptr);
 [[nodiscard]] HttpResponse rpc_response(int status, RpcCode code, std::string problem);

@@ -15,6 +15,13 @@ Result<Access> access_of(const HttpOptions& options) {
   out.allowed_origins = options.allowed_origins;
   for (std::string& origin : out.allowed_origins) {
     if (origin.ends_with('/')) origin.pop_back();
+    if (is_origin(origin)) continue;
+    return Error{
+        ErrorCode::kUsage,
+        fmt::format("expected the origin of a page, such as https://amk.example.com or http://host:8080, found "
+                    "'{}'",
+                    origin),
+        "--allowed-origin", "it has a scheme, and neither a path nor a user"};
   }
   if (!options.token_file.empty()) {
     AMK_ASSIGN_OR_RETURN(out.token, read_token(options.token_file));

@@ -25,7 +25,7 @@ Contents path_instead(const fs::path& path, uint64_t bytes) {
 }
 
 Result<Contents> read_artefact(RunStore& store, const Artefact& artefact, const std::string& id) {
-  AMK_ASSIGN_OR_RETURN(const Run run, store.look(id));
+  AMK_ASSIGN_OR_RETURN(const Run run, store.look(id, kWholeBytesMax));
   const std::optional<fs::path> path = artefact.find(run.folder, run.tool);
   if (!path) {
     return Error{ErrorCode::kUsage,
@@ -59,7 +59,7 @@ Resource status_resource(RunStore& store) {
                              "progress and of the end.",
                              "application/json");
   out.read = [&store](const Variables& variables) -> Result<Contents> {
-    AMK_ASSIGN_OR_RETURN(const Run run, store.look(id_in(variables)));
+    AMK_ASSIGN_OR_RETURN(const Run run, store.look(id_in(variables), kWholeBytesMax));
     return Contents{to_line(run_json(run)), "", false};
   };
   out.state = [&store](const Variables& variables) { return store.stamp(id_in(variables)); };

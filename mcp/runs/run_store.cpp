@@ -8,7 +8,6 @@
 #include <sys/wait.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <csignal>
@@ -24,6 +23,7 @@
 
 #include "base/files.h"
 #include "mcp/runs/queued.h"
+#include "mcp/runs/run_process.h"
 #include "mcp/tools/amk_command.h"
 
 namespace amk::mcp {
@@ -31,7 +31,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kResultBytesMax = 64ULL << 20;
+constexpr uint64_t kRequestBytesMax = 64ULL << 20;
 constexpr size_t kLogTailBytes = 16384;
 constexpr size_t kErrorWordsBytes = 2000;
 constexpr size_t kIdBytesMax = 64;
@@ -60,8 +60,8 @@ bool is_id(const std::string& id) {
   });
 }
 
-Json read_json(const fs::path& path) {
-  const Result<std::string> text = read_file(path, kResultBytesMax);
+Json read_json(const fs::path& path, uint64_t bytes_max) {
+  const Result<std::string> text = read_file(path, bytes_max);
   if (!text) return nullptr;
   const Result<Json> json = parse_json(*text);
   return json ? *json : Json(nullptr);
@@ -73,33 +73,6 @@ std::string tail_of(const fs::path& path) {
   const auto size = static_cast<size_t>(file.tellg());
   file.seekg(static_cast<std::streamoff>(size > kLogTailBytes ? size - kLogTailBytes : 0));
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
-/// When the process was started, in clock ticks since boot (field 22 of its stat); nullopt where there is none, or only
-/// what has not been reaped of it.
-std::optional<uint64_t> start_ticks(int pid) {
-  const fs::path path = fmt::format("/proc/{}/stat", pid);
-  std::ifstream file(path);
-  std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  const size_t name_end = text.rfind(')');
-  if (name_end == std::string::npos || name_end + 2 >= text.size() || text[name_end + 2] == 'Z') return std::nullopt;
-  size_t at = name_end + 2;
-  for (int field = 3; field < 22 && at != std::string::npos; ++field) at = text.find(' ', at + 1);
-  if (at == std::string::npos) return std::nullopt;
-  uint64_t ticks = 0;
-  std::from_chars(text.data() + at + 1, text.data() + text.size(), ticks);
-  return ticks;
-}
-
-/// The process of a run, where it is alive.
-std::optional<int> living_process(const fs::path& folder) {
-  const Json process = read_json(folder / "process.json");
-  const Json& pid = member(process, "pid");
-  const Json& ticks = member(process, "start_ticks");
-  if (!pid.is_number_integer() || !ticks.is_number_integer()) return std::nullopt;
-  const std::optional<uint64_t> now = start_ticks(pid.get<int>());
-  if (!now || *now != ticks.get<uint64_t>()) return std::nullopt;
-  return pid.get<int>();
 }
 
 /// Streams to files, a session of its own, no signal blocked or ignored.
@@ -128,14 +101,15 @@ class Spawn {
     posix_spawn_file_actions_addopen(&actions_, stream, path.c_str(), flags, 0600);
   }
 
-  Result<int> run(const std::vector<std::string>& command) {
+  /// `command` has the program's name as others see it; `program` is what is started.
+  Result<int> run(const char* program, const std::vector<std::string>& command) {
     std::vector<char*> argv;
     for (const std::string& argument : command) argv.push_back(const_cast<char*>(argument.c_str()));
     argv.push_back(nullptr);
     pid_t pid = -1;
-    const int error = posix_spawn(&pid, argv[0], &actions_, &attributes_, argv.data(), environ);
+    const int error = posix_spawn(&pid, program, &actions_, &attributes_, argv.data(), environ);
     if (error == 0) return static_cast<int>(pid);
-    return Error{ErrorCode::kIo, fmt::format("cannot start the program: {}", std::strerror(error)), command[0], ""};
+    return Error{ErrorCode::kIo, fmt::format("cannot start the program: {}", std::strerror(error)), program, ""};
   }
 
  private:
@@ -143,10 +117,41 @@ class Spawn {
   posix_spawnattr_t attributes_;
 };
 
-double seconds_of(const fs::path& file, double otherwise) {
-  struct stat facts {};
-  if (::stat(file.c_str(), &facts) != 0) return otherwise;
-  return static_cast<double>(facts.st_mtim.tv_sec) + static_cast<double>(facts.st_mtim.tv_nsec) / 1e9;
+/// When a run that has ended did something for the last time, in seconds since 1970; `start` where nobody can tell.
+double last_sign(const fs::path& folder, double start) {
+  double out = start;
+  for (const char* name : {"result.json", "cancelled", "stderr.log"}) {
+    struct stat facts {};
+    if (::stat((folder / name).c_str(), &facts) != 0) continue;
+    out = std::max(out, static_cast<double>(facts.st_mtim.tv_sec) + static_cast<double>(facts.st_mtim.tv_nsec) / 1e9);
+  }
+  return out;
+}
+
+uint64_t bytes_of(const fs::path& path) {
+  std::error_code problem;
+  const uint64_t bytes = fs::file_size(path, problem);
+  return problem ? 0 : bytes;
+}
+
+double start_of(const Json& request, double otherwise) {
+  const Json& start = member(request, "started_unix");
+  return start.is_number() ? start.get<double>() : otherwise;
+}
+
+/// Between its folder and its process. What has a result already could not be started.
+bool is_starting(const fs::path& folder, const Json& request) {
+  std::error_code ignored;
+  const double now = unix_now();
+  return now < start_of(request, now) + kStartSeconds && !fs::exists(folder / "process.json", ignored) &&
+         bytes_of(folder / "result.json") == 0;
+}
+
+/// Whether a document of any size has been written to its end.
+bool is_whole(const fs::path& path) {
+  const std::string end = tail_of(path);
+  const size_t last = end.find_last_not_of(" \n");
+  return last != std::string::npos && (end[last] == '}' || end[last] == ']');
 }
 
 /// What of stderr is no progress, and its end only.
@@ -163,9 +168,16 @@ std::string words_of(const std::string& log) {
 }
 
 /// Of a process that is gone.
-void judge_ended(Run& run, const std::string& log) {
+void judge_ended(Run& run, const std::string& log, uint64_t result_bytes_max) {
   std::error_code ignored;
-  Json document = read_json(run.folder / "result.json");
+  const fs::path result = run.folder / "result.json";
+  if (bytes_of(result) > result_bytes_max && is_whole(result)) {
+    // No error is that long.
+    run.state = RunState::kDone;
+    run.result_left_out = true;
+    return;
+  }
+  Json document = read_json(result, result_bytes_max);
   if (const std::optional<Error> error = error_in(document)) {
     run.state = RunState::kFailed;
     run.error = error->text();
@@ -209,7 +221,11 @@ Result<std::string> RunStore::make(const std::string& tool, const Json& argument
   }
   for (int attempt = 0; attempt < 100; ++attempt) {
     const std::string id = new_id(tool);
-    if (!fs::create_directory(folder_of(id), problem)) continue;
+    if (!fs::create_directory(folder_of(id), problem)) {
+      if (!problem) continue;
+      return Error{ErrorCode::kIo, fmt::format("cannot make the run's folder: {}", problem.message()),
+                   folder_of(id).string(), "start amk-mcp with --workspace and a folder that can be written"};
+    }
     const double now = unix_now();
     const Json request = {{"tool", tool},
                           {"arguments", arguments},
@@ -225,25 +241,35 @@ Result<std::string> RunStore::make(const std::string& tool, const Json& argument
 Status RunStore::start(const std::string& id, const std::vector<std::string>& command) {
   reap();
   const fs::path folder = folder_of(id);
-  std::error_code problem;
-  const std::string self = fs::read_symlink("/proc/self/exe", problem).string();
-  std::vector<std::string> queued = {self, kQueuedArgument, (workspace_ / "runs.lock").string(),
+  std::vector<std::string> queued = {"amk-mcp", kQueuedArgument, (workspace_ / "runs.lock").string(),
                                      (folder / "running").string()};
   queued.insert(queued.end(), command.begin(), command.end());
   Spawn spawn;
   spawn.open(0, "/dev/null", O_RDONLY);
   spawn.open(1, (folder / "result.json").string(), O_WRONLY | O_CREAT | O_TRUNC);
   spawn.open(2, (folder / "stderr.log").string(), O_WRONLY | O_CREAT | O_APPEND);
-  AMK_ASSIGN_OR_RETURN(const int pid, spawn.run(queued));
+  // The link, not the path that it says: a program that has been built anew has none any more.
+  AMK_ASSIGN_OR_RETURN(const int pid, spawn.run("/proc/self/exe", queued));
   {
     const std::lock_guard lock(mutex_);
     children_.push_back(pid);
   }
-  const Json process = {{"pid", pid}, {"start_ticks", start_ticks(pid).value_or(0)}};
-  return write_file_atomic(folder / "process.json", to_line(process) + "\n");
+  // The process says the same of itself, and before it does anything; until then it can be ended by this.
+  [[maybe_unused]] const Status written = write_process(folder, pid);
+  return {};
 }
 
-Result<Run> RunStore::look(const std::string& id) {
+void RunStore::fail(const std::string& id, const Error& error) const {
+  const Json document = {{"error",
+                          {{"code", error_code_name(error.code)},
+                           {"message", error.message},
+                           {"location", error.location},
+                           {"hint", error.hint}}}};
+  // Where this cannot be written either, the run has failed without a word.
+  [[maybe_unused]] const Status written = write_file_atomic(folder_of(id) / "result.json", to_line(document) + "\n");
+}
+
+Result<Run> RunStore::look(const std::string& id, uint64_t result_bytes_max) {
   reap();
   Run out;
   out.id = id;
@@ -260,18 +286,17 @@ Result<Run> RunStore::look(const std::string& id) {
   out.arguments = member(request, "arguments");
   out.started = text("started");
   const double now = unix_now();
-  const double start = member(request, "started_unix").is_number() ? request["started_unix"].get<double>() : now;
+  const double start = start_of(request, now);
   std::error_code ignored;
-  const bool starting = now < start + kStartSeconds && !fs::exists(out.folder / "process.json", ignored);
-  const bool alive = starting || living_process(out.folder).has_value();
+  const bool alive = is_starting(out.folder, request) || living_process(out.folder).has_value();
   const std::string log = tail_of(out.folder / "stderr.log");
   out.progress = last_progress(log);
   if (alive) {
     out.state = fs::exists(out.folder / "running", ignored) ? RunState::kRunning : RunState::kQueued;
   } else {
-    judge_ended(out, log);
+    judge_ended(out, log, result_bytes_max);
   }
-  out.elapsed_s = std::max(0.0, (alive ? now : seconds_of(out.folder / "result.json", now)) - start);
+  out.elapsed_s = std::max(0.0, (alive ? now : last_sign(out.folder, start)) - start);
   return out;
 }
 
@@ -308,22 +333,31 @@ std::vector<std::string> RunStore::ids(size_t count) const {
 }
 
 Json RunStore::request_of(const std::string& id) const {
-  Json request = is_id(id) ? read_json(folder_of(id) / "request.json") : Json(nullptr);
+  Json request = is_id(id) ? read_json(folder_of(id) / "request.json", kRequestBytesMax) : Json(nullptr);
   return request.is_object() ? request : Json(nullptr);
 }
 
 std::string RunStore::stamp(const std::string& id) {
-  if (request_of(id).is_null()) return "none";
+  const Json request = request_of(id);
+  if (request.is_null()) return "none";
   reap();
   const fs::path folder = folder_of(id);
   std::error_code ignored;
-  if (living_process(folder)) {
+  if (is_starting(folder, request) || living_process(folder)) {
     const bool running = fs::exists(folder / "running", ignored);
     return (running ? "running: " : "queued: ") + last_progress(tail_of(folder / "stderr.log"));
   }
   const bool cancelled = fs::exists(folder / "cancelled", ignored);
-  const auto bytes = fs::file_size(folder / "result.json", ignored);
-  return fmt::format("ended: {} {}", cancelled, ignored ? 0 : bytes);
+  return fmt::format("ended: {} {}", cancelled, bytes_of(folder / "result.json"));
+}
+
+uint64_t RunStore::log_end(const std::string& id) const {
+  if (!is_id(id)) return 0;
+  const fs::path log = folder_of(id) / "stderr.log";
+  const uint64_t bytes = bytes_of(log);
+  const std::string tail = tail_of(log);
+  const size_t line = tail.rfind('\n');
+  return bytes - std::min<uint64_t>(bytes, tail.size() - (line == std::string::npos ? 0 : line + 1));
 }
 
 std::vector<std::string> RunStore::notes(const std::string& id, uint64_t& from) const {

@@ -13,6 +13,7 @@
 // is ever deleted by the server.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <mutex>
 #include <string>
@@ -39,9 +40,10 @@ struct Run {
   RunState state = RunState::kFailed;
   std::string started;  ///< UTC, "2026-11-22T23:32:50Z"
   double elapsed_s = 0;
-  std::string progress;  ///< the last step that it reported; may be empty
-  Json result;           ///< the document; null unless kDone
-  std::string error;     ///< why it failed
+  std::string progress;          ///< the last step that it reported; may be empty
+  Json result;                   ///< the document; null unless kDone
+  bool result_left_out = false;  ///< it is longer than was asked for
+  std::string error;             ///< why it failed
   std::filesystem::path folder;
 
   [[nodiscard]] bool ended() const { return state != RunState::kQueued && state != RunState::kRunning; }
@@ -59,9 +61,11 @@ class RunStore {
   [[nodiscard]] std::filesystem::path folder_of(const std::string& id) const { return workspace_ / "runs" / id; }
   /// Starts the command in a session of its own, behind the workspace's queue.
   Status start(const std::string& id, const std::vector<std::string>& command);
+  /// Says in its folder why a run could not be started.
+  void fail(const std::string& id, const Error& error) const;
 
-  /// kUsage where there is no such run, with what to do.
-  Result<Run> look(const std::string& id);
+  /// kUsage where there is no such run, with what to do. A result that is longer is left out, and not read.
+  Result<Run> look(const std::string& id, uint64_t result_bytes_max = kResultBytesMax);
   /// Ends it, with all its processes. A run that has ended stays as it is.
   Result<Run> cancel(const std::string& id);
   /// The newest first.
@@ -75,6 +79,10 @@ class RunStore {
   std::string stamp(const std::string& id);
   /// Whole lines of its log beyond byte `from` that are no progress, at most some; `from` moves behind them.
   [[nodiscard]] std::vector<std::string> notes(const std::string& id, uint64_t& from) const;
+  /// Behind the last whole line of its log now; 0 for no run.
+  [[nodiscard]] uint64_t log_end(const std::string& id) const;
+
+  static constexpr uint64_t kResultBytesMax = 64ULL << 20;
 
  private:
   void reap();

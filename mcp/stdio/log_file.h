@@ -19,7 +19,7 @@ class LogFile {
   /// Appends to the file, which only its owner may read: messages may hold prompts. kIo where it cannot be written.
   static Result<std::unique_ptr<LogFile>> open(const std::string& path);
 
-  /// `direction`: "in", "out" or "note". Thread-safe; long text is cut.
+  /// `direction`: "in", "out" or "note". Thread-safe; long text is cut, and line breaks become "\n".
   void write(std::string_view direction, std::string_view text);
 
  private:

@@ -20,11 +20,12 @@ void on_signal(int) {
 }
 
 void listen_to_signals(const Bell* stop) {
-  g_stop = stop;
+  if (stop != nullptr) g_stop = stop;
   struct sigaction action = {};
   action.sa_handler = stop != nullptr ? on_signal : SIG_DFL;
   sigemptyset(&action.sa_mask);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::sigaction(signal, &action, nullptr);
+  g_stop = stop;  // last, where it goes: until then a signal rings it
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cmath>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 
@@ -22,9 +24,23 @@ constexpr milliseconds kLook{20};  ///< between two looks at whether the call is
 constexpr size_t kDocumentBytesMax = 64U << 20U;
 constexpr size_t kWordsOfStderr = 2000;
 
+/// JSON Schema calls 1.0 an integer; a command line does not. Beyond 53 bits nobody means one.
+Json with_integers(const Json& value) {
+  constexpr double kIntegersMax = 9007199254740992.0;
+  if (value.is_number_float()) {
+    const double number = value.get<double>();
+    return std::abs(number) < kIntegersMax && std::trunc(number) == number ? Json(static_cast<int64_t>(number)) : value;
+  }
+  Json out = value;
+  if (out.is_structured()) {
+    for (Json& part : out) part = with_integers(part);
+  }
+  return out;
+}
+
 std::string text_of(const Json& value) {
   if (value.is_string()) return value.get<std::string>();
-  if (!value.is_array()) return to_line(value);
+  if (!value.is_array()) return to_line(with_integers(value));
   std::vector<std::string> parts;
   for (const Json& part : value) parts.push_back(text_of(part));
   return fmt::format("{}", fmt::join(parts, ","));
@@ -33,6 +49,14 @@ std::string text_of(const Json& value) {
 Status refuse_zero_bytes(const std::string& name, const std::string& text) {
   if (text.find('\0') == std::string::npos) return {};
   return Error{ErrorCode::kUsage, "expected a text without a zero byte, found one", name, "leave \\u0000 out"};
+}
+
+/// "max_tokens" of "--max-tokens": callers have arguments, not options. Other places are what they are.
+std::string argument_of(std::string location) {
+  if (!location.starts_with("--")) return location;
+  location.erase(0, 2);
+  std::ranges::replace(location, '-', '_');
+  return location;
 }
 
 /// The end of what it said last, for people.
@@ -153,7 +177,7 @@ std::optional<Error> error_in(const Json& document) {
     return value.is_string() ? value.get<std::string>() : std::string();
   };
   const std::string code = text("code");
-  Error out{ErrorCode::kInternal, text("message"), text("location"), text("hint")};
+  Error out{ErrorCode::kInternal, text("message"), argument_of(text("location")), text("hint")};
   for (const ErrorCode known : {ErrorCode::kUsage, ErrorCode::kUnsupported, ErrorCode::kBadInput, ErrorCode::kIo}) {
     if (code == error_code_name(known)) out.code = known;
   }

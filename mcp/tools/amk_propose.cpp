@@ -22,19 +22,29 @@ constexpr std::chrono::seconds kDeadline{30};
 constexpr std::chrono::hours kAnyAge{24 * 365};
 constexpr std::chrono::seconds kMachineAge{60};  ///< which GPU this machine has is in no file
 
+/// Whether it has what story() tells of. Another version of amk may say something else.
+bool is_proposal(const Json& document) {
+  if (member(document, "findings").is_array()) return true;
+  const Json& proposals = member(document, "proposals");
+  return member(document, "incumbent").is_object() && proposals.is_array() &&
+         std::ranges::all_of(proposals, [](const Json& one) { return one.is_object(); });
+}
+
 Story story(const Json& document) {
   if (document.contains("findings")) return refusal_story(document);
   const Json& incumbent = document["incumbent"];
   const Json& proposals = document["proposals"];
-  const std::string now = fmt::format(
-      "{} on {}: {} us predicted (floor {} us), bottleneck {}.", text_in(document, "model"), text_in(document, "gpu"),
-      number_text(incumbent["latency_us"]), number_text(incumbent["floor_us"]), text_in(incumbent, "bottleneck"));
-  if (proposals.empty() || !proposals[0]["change_pct"].is_number() || proposals[0]["change_pct"] >= 0) {
+  const std::string now =
+      fmt::format("{} on {}: {} us predicted (floor {} us), bottleneck {}.", text_in(document, "model"),
+                  text_in(document, "gpu"), number_text(member(incumbent, "latency_us")),
+                  number_text(member(incumbent, "floor_us")), text_in(incumbent, "bottleneck"));
+  const Json change = proposals.empty() ? Json(nullptr) : member(proposals[0], "change_pct");
+  if (!change.is_number() || change >= 0) {
     return {now + " No single knob is predicted to help.", "Measure with amk_eval or amk_trace where there is a GPU."};
   }
   const Json& best = proposals[0];
   return {fmt::format("{} Best single change: {} = {}, {}% predicted.", now, text_in(best, "knob"),
-                      to_line(best["value"]), number_text(best["change_pct"])),
+                      to_line(member(best, "value")), number_text(change)),
           "Try it with amk_eval, the knob set in \"schedule\" (a knob's path is its place in that object)."};
 }
 
@@ -64,6 +74,10 @@ struct State {
 ToolResult computed(const std::vector<std::string>& command, const Json& last_trace, CallContext& context) {
   Result<Json> document = run_amk(command, kDeadline, context);
   if (!document) return failure(document.error());
+  if (!is_proposal(*document)) {
+    return failure({ErrorCode::kInternal,
+                    fmt::format("expected a proposal from amk propose, found {}", shown(*document)), "", ""});
+  }
   const Story told = story(*document);
   Json structured = {{"summary", told.summary}, {"next", told.next}};
   for (const char* key :

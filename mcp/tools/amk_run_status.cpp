@@ -18,8 +18,9 @@ Tool amk_run_status(RunStore& store) {
   out.output_schema = run_schema();
   out.annotations = {.read_only = true, .idempotent = true};
   out.call = [&store](const Json& arguments, CallContext& context) {
-    const Result<Run> run =
-        wait_for_run(store, arguments["run_id"].get<std::string>(), wait_seconds(arguments), context);
+    const auto id = arguments["run_id"].get<std::string>();
+    // What was noted before has been told to whoever waited then; the whole log is a resource.
+    const Result<Run> run = wait_for_run(store, id, wait_seconds(arguments), context, store.log_end(id));
     if (!run) return failure(run.error());
     return run_result(*run);
   };

@@ -45,7 +45,16 @@ ToolResult AnswerCache::get(const std::string& key, std::chrono::seconds age_max
 
 ToolResult AnswerCache::make_it(const std::string& key, const EntryPtr& entry, CallContext& context,
                                 const std::function<ToolResult()>& make) {
-  ToolResult result = make();
+  ToolResult result;
+  try {
+    result = make();
+  } catch (...) {
+    const std::lock_guard lock(mutex_);
+    entry->making = false;
+    entry->again = true;
+    entries_.erase(key);
+    throw;
+  }
   const std::lock_guard lock(mutex_);
   entry->making = false;
   entry->result = result;

@@ -19,7 +19,7 @@ class AnswerCache {
   explicit AnswerCache(size_t answers_max = 128) : answers_max_(answers_max) {}
 
   /// The answer of that key, at most `age_max` old; else what `make` says, which runs while others with the key wait
-  /// for it. Where the call that makes it is stopped, one of those makes it again.
+  /// for it. Where the call that makes it is stopped, or `make` throws, one of those makes it again.
   ToolResult get(const std::string& key, std::chrono::seconds age_max, CallContext& context,
                  const std::function<ToolResult()>& make);
 
@@ -28,7 +28,7 @@ class AnswerCache {
  private:
   struct Entry {
     bool making = true;
-    bool again = false;  ///< whoever made it was stopped
+    bool again = false;  ///< whoever made it was stopped, or could not
     ToolResult result;
     std::chrono::steady_clock::time_point made;
     std::list<std::string>::iterator place;  ///< in order_, once it is made

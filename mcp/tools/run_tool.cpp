@@ -49,6 +49,10 @@ Story story_of(const Run& run) {
     case RunState::kDone:
       break;
   }
+  if (run.result_left_out) {
+    return {fmt::format("{} is done; its result is longer than what is sent here.", run.tool),
+            "Ask amk_run_status for it, or read result.json in the folder."};
+  }
   const Tell tell = teller_of(run.tool);
   if (tell == nullptr) return {run.tool + " is done.", "Read the result."};
   if (run.result.is_object() && run.result.contains("findings") && run.result.value("valid", true) == false)
@@ -111,13 +115,16 @@ Json run_json(const Run& run) {
 
 double wait_seconds(const Json& arguments) { return arguments.value("wait_s", 20.0); }
 
-Result<Run> wait_for_run(RunStore& store, const std::string& id, double seconds, CallContext& context) {
+Result<Run> wait_for_run(RunStore& store, const std::string& id, double seconds, CallContext& context, uint64_t told) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
   std::chrono::milliseconds pause = kFirstLook;
-  uint64_t told = 0;
   while (true) {
     AMK_ASSIGN_OR_RETURN(Run run, store.look(id));
-    for (const std::string& note : store.notes(id, told)) context.log(LogLevel::kInfo, id + ": " + note);
+    uint64_t before = told;
+    do {
+      before = told;
+      for (const std::string& note : store.notes(id, told)) context.log(LogLevel::kInfo, id + ": " + note);
+    } while (run.ended() && told != before);  // nobody looks again
     if (run.ended() || context.stop() != Stop::kNo || std::chrono::steady_clock::now() >= end) return run;
     context.progress(run.state == RunState::kQueued ? "waiting behind another run"
                      : run.progress.empty()         ? "running"
@@ -131,8 +138,11 @@ ToolResult start_run(RunStore& store, const std::string& tool, const Json& argum
                      CallContext& context) {
   const auto started = [&]() -> Result<Run> {
     AMK_ASSIGN_OR_RETURN(const std::string id, store.make(tool, arguments));
-    AMK_ASSIGN_OR_RETURN(const std::vector<std::string> command, make_command(store.folder_of(id)));
-    AMK_TRY(store.start(id, command));
+    const Result<std::vector<std::string>> command = make_command(store.folder_of(id));
+    if (const Status begun = command ? store.start(id, *command) : Status(command.error()); !begun) {
+      store.fail(id, begun.error());
+      return begun.error();
+    }
     AMK_ASSIGN_OR_RETURN(Run run, wait_for_run(store, id, wait_seconds(arguments), context));
     if (context.stop() == Stop::kCancelled) return store.cancel(id);
     return run;

@@ -1,6 +1,7 @@
 // Tools that start runs, and what is said of a run: one shape, whichever tool is asked.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -34,8 +35,10 @@ using MakeCommand = std::function<Result<std::vector<std::string>>(const std::fi
 [[nodiscard]] ToolResult start_run(RunStore& store, const std::string& tool, const Json& arguments,
                                    const MakeCommand& make_command, CallContext& context);
 
-/// Waits for the end of a run, telling its progress and its notes, at most that long or until the call is to end.
-Result<Run> wait_for_run(RunStore& store, const std::string& id, double seconds, CallContext& context);
+/// Waits for the end of a run, telling its progress and its notes from byte `told` of its log, at most that long or
+/// until the call is to end.
+Result<Run> wait_for_run(RunStore& store, const std::string& id, double seconds, CallContext& context,
+                         uint64_t told = 0);
 
 /// "wait_s" of the arguments, or its default.
 [[nodiscard]] double wait_seconds(const Json& arguments);

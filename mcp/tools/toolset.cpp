@@ -83,6 +83,10 @@ Result<std::vector<Tool>> chosen_tools(std::vector<Tool> tools, bool read_only, 
   std::erase_if(tools, [&](const Tool& tool) {
     return (read_only && !tool.annotations.read_only) || (!names.empty() && std::ranges::count(names, tool.name) == 0);
   });
+  if (tools.empty()) {
+    return Error{ErrorCode::kUsage, "expected a tool that is left, found that the options leave none", "--tools",
+                 read_only ? "--read-only leaves only those that change nothing" : "name more, or exclude fewer"};
+  }
   return tools;
 }
 

@@ -49,7 +49,8 @@ Story orchestrate_report_story(const Json& report);
 /// Of any verb's document about a program that the validator refused.
 Story refusal_story(const Json& verdict);
 
-/// Those that --read-only and --tools leave: `names` empty is all. kUsage for a name of none.
+/// Those that --read-only and --tools leave: `names` empty is all. kUsage for a name of none, and where
+/// none is left.
 Result<std::vector<Tool>> chosen_tools(std::vector<Tool> tools, bool read_only, const std::vector<std::string>& names);
 
 /// What the model behind a client is told about this server.

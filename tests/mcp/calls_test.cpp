@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <map>
+#include <mutex>
 #include <set>
 #include <string>
 #include <thread>
@@ -129,6 +130,37 @@ TEST_CASE("an id that is in flight is refused, and may be used again afterwards"
   CHECK(server.ask(wait_call(5, 300))["error"]["code"] == -32600);
   CHECK(server.reply_to(5).contains("result"));
   CHECK(server.ask(wait_call(5, 1)).contains("result"));
+}
+
+TEST_CASE("a call that waits for a thread is answered when the server ends; a cancelled one is not") {
+  mcp::Tool tool;
+  tool.name = "stay";
+  tool.input_schema = {{"type", "object"}};
+  tool.output_schema = {{"type", "object"}};
+  std::atomic<bool> runs = false;
+  tool.call = [&](const mcp::Json&, mcp::CallContext& context) {
+    runs = true;
+    while (context.stop() == mcp::Stop::kNo) context.pause(milliseconds(10));
+    return mcp::ToolResult{};
+  };
+  const mcp::Server server({"test", "Test", "1", ""}, {tool});
+  mcp::CallThreads threads(1);
+  mcp::Session session(server, threads);
+  std::mutex mutex;
+  std::map<std::string, Json> replies;
+  const mcp::Send keep = [&](const mcp::Json& message) {
+    const std::lock_guard lock(mutex);
+    replies[mcp::to_line(message["id"])] = Json::parse(mcp::to_line(message));
+  };
+  session.receive(request(0, "initialize", {{"protocolVersion", "2025-11-25"}}).dump(), keep);
+  for (int id = 1; id <= 3; ++id) session.receive(request(id, "tools/call", {{"name", "stay"}}).dump(), keep);
+  session.receive(cancelled(3).dump(), keep);
+  while (!runs) std::this_thread::yield();
+  session.shut_down();
+  CHECK(replies["1"].contains("result"));
+  CHECK(replies["2"]["error"]["code"] == -32603);
+  CHECK(replies["2"]["error"]["message"].get<std::string>().find("send it again") != std::string::npos);
+  CHECK_FALSE(replies.contains("3"));
 }
 
 }  // namespace

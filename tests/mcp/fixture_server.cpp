@@ -96,6 +96,7 @@ std::function<void(HttpOptions&, size_t)> limit(const std::string& name) {
   if (name == "--write-ms") return [time](HttpOptions& o, size_t value) { time(o.http.write_time, value); };
   if (name == "--keep-alive-ms") return [time](HttpOptions& o, size_t value) { time(o.http.keep_alive_time, value); };
   if (name == "--sessions-max") return [](HttpOptions& o, size_t value) { o.endpoint.sessions_max = value; };
+  if (name == "--listeners-max") return [](HttpOptions& o, size_t value) { o.endpoint.listeners_max = value; };
   if (name == "--requests-max") return [](HttpOptions& o, size_t value) { o.endpoint.requests_max = value; };
   if (name == "--session-idle-ms") {
     return [time](HttpOptions& o, size_t value) { time(o.endpoint.session_idle_time, value); };

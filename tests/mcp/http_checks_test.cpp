@@ -1,10 +1,13 @@
 // What needs no process: secrets, origins, headers, ids of events, and the bytes of responses.
 #include <doctest/doctest.h>
 
+#include <csignal>
+#include <optional>
 #include <string>
 
 #include "mcp/core/message.h"
 #include "mcp/http/access.h"
+#include "mcp/http/http_server.h"
 #include "mcp/http/reply_stream.h"
 #include "mcp/http/request_checks.h"
 
@@ -95,7 +98,13 @@ TEST_CASE("what is kept of a stream is bounded, and the newest event always is")
   stream.open();
   stream.detach();
   const std::string large(ReplyStream::kKeptBytesMax / 4, 'x');
+  CHECK(stream.keeps_after(0));
   for (int i = 0; i < 100; ++i) stream.deliver(progress(large));
+  CHECK_FALSE(stream.keeps_after(0));
+  CHECK_FALSE(stream.keeps_after(50));
+  CHECK(stream.keeps_after(99));
+  CHECK(stream.keeps_after(100));
+  CHECK_FALSE(stream.keeps_after(101));
   CHECK(stream.kept_bytes() <= ReplyStream::kKeptBytesMax);
   stream.deliver(result(std::string(ReplyStream::kKeptBytesMax * 2, 'r')));
   const auto second = std::make_shared<Recorder>();
@@ -117,6 +126,23 @@ TEST_CASE("who comes without an id gets what nobody was given") {
   CHECK(stream.resume(second, std::nullopt));
   CHECK(first->ended);
   CHECK(second->text.find("data: live") == std::string::npos);
+}
+
+TEST_CASE("a signal that comes before the server runs ends it in order") {
+  struct Nobody final : HttpHandler {
+    std::optional<HttpResponse> refusal(const HttpRequest&) override { return std::nullopt; }
+    void handle(HttpRequest, ExchangePtr) override {}
+    HttpResponse wording(int status, const std::string&) const override { return {status, "", "", {}}; }
+    void tick() override {}
+    void begin_stop() override { stopped = true; }
+    bool stopped = false;
+  };
+  const auto server = HttpServer::listen("127.0.0.1", 0, HttpLimits{});
+  REQUIRE(server.ok());
+  std::raise(SIGTERM);  // what it is told who reads "listening on" and sends it at once
+  Nobody handler;
+  (*server)->run(handler);
+  CHECK(handler.stopped);
 }
 
 TEST_CASE("responses have their length, and say when they are the last") {

@@ -271,6 +271,21 @@ TEST_CASE("events of another session, or of none, are not given out") {
   }
 }
 
+TEST_CASE("an event that has never been is not resumed after, nor one whose successors are lost") {
+  HttpServerProcess server(http_fixture_server());
+  const Client client(server);
+  HttpConnection caller(server.port());
+  CHECK(caller.ask(post(wait_call(1, 600, {{"progressToken", "p"}}), client.headers())).status == 200);
+  const std::string id = caller.next_event()->id;
+  const std::string stream = id.substr(0, id.find('-'));
+  for (const std::string& wrong : {stream + "-1000", std::string("0-1"), std::string("0-18446744073709551615")}) {
+    CAPTURE(wrong);
+    CHECK(ask_once(server.port(), client.get({{"Last-Event-ID", wrong}})).status == 400);
+  }
+  HttpConnection listener(server.port());
+  CHECK(listener.ask(client.get({{"Last-Event-ID", "0-0"}})).status == 200);
+}
+
 TEST_CASE("who listens gets one stream at a time, which the end of the session ends, as it does calls") {
   HttpServerProcess server(http_fixture_server());
   const Client client(server);

@@ -170,5 +170,28 @@ TEST_CASE("case 23: the same id may be in flight for many clients") {
   }
 }
 
+TEST_CASE("only so many requests listen at a time, of all clients together, and calls are served beside them") {
+  HttpServerProcess server(http_fixture_server({"--listeners-max", "2"}));
+  const Json listen = modern_request(1, "subscriptions/listen", {{"notifications", Json::object()}});
+  const auto opened = [&](HttpConnection& client) { return client.ask(modern_post(listen)).status; };
+  HttpConnection first(server.port());
+  HttpConnection second(server.port());
+  CHECK(opened(first) == 200);
+  CHECK(opened(second) == 200);
+  HttpConnection third(server.port());
+  const HttpReply refused = third.ask(modern_post(listen));
+  CHECK(refused.status == 503);
+  CHECK(refused.json()["error"]["message"].get<std::string>().find("at most 2 requests") != std::string::npos);
+  CHECK(third.ask(modern_post(call(2, "echo", {{"text", "a"}}))).status == 200);
+  first.close();
+  int status = 503;
+  for (int i = 0; i < 200 && status == 503; ++i) {
+    std::this_thread::sleep_for(milliseconds(10));
+    HttpConnection again(server.port());
+    status = opened(again);
+  }
+  CHECK(status == 200);
+}
+
 }  // namespace
 }  // namespace amk::test

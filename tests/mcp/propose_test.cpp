@@ -5,7 +5,9 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -118,6 +120,38 @@ TEST_CASE("equal calls at one time share one computation; where its maker is sto
   CHECK(good == 8);
 }
 
+TEST_CASE("a maker that throws is no answer: who waits for it makes it, and so does who comes later") {
+  mcp::AnswerCache cache;
+  std::atomic<bool> making = false;
+  std::atomic<bool> go = false;
+  std::atomic<int> good = 0;
+  std::thread maker([&] {
+    Caller caller;
+    CHECK_THROWS_AS(cache.get("k", seconds(60), caller,
+                              [&]() -> mcp::ToolResult {
+                                making = true;
+                                while (!go) std::this_thread::sleep_for(milliseconds(1));
+                                throw std::runtime_error("no such luck");
+                              }),
+                    std::runtime_error);
+  });
+  while (!making) std::this_thread::sleep_for(milliseconds(1));
+  std::vector<std::thread> threads;
+  std::vector<std::unique_ptr<Caller>> callers;
+  for (int i = 0; i < 3; ++i) {
+    callers.push_back(std::make_unique<Caller>());
+    threads.emplace_back([&, caller = callers.back().get()] {
+      if (!cache.get("k", seconds(60), *caller, [] { return answer("k"); }).failed()) ++good;
+    });
+  }
+  go = true;
+  maker.join();
+  for (int i = 0; i < 400 && good < 3; ++i) std::this_thread::sleep_for(milliseconds(5));
+  for (const auto& caller : callers) caller->wanted = mcp::Stop::kCancelled;
+  for (std::thread& thread : threads) thread.join();
+  CHECK(good == 3);
+}
+
 TEST_CASE("a caller who waits for another's answer can be stopped") {
   mcp::AnswerCache cache;
   std::atomic<bool> making = false;
@@ -184,6 +218,24 @@ TEST_CASE("a checkpoint that changes is proposed for anew") {
   CHECK(server.ask(propose(2, arguments))["result"] == before);
   std::filesystem::remove(model / "config.json");
   CHECK(server.ask(propose(3, arguments))["result"]["isError"] == true);
+}
+
+TEST_CASE("an answer of amk's that is no proposal fails the call, every time, and no other") {
+  TempDirectory scratch;
+  const std::filesystem::path amk = scratch.path() / "amk";
+  for (const char* odd : {"[]", "7", "{}", R"({"incumbent":7,"proposals":{}})", R"({"proposals":[1]})"}) {
+    CAPTURE(odd);
+    write_under(amk, std::string("#!/bin/sh\necho '") + odd + "'\n");
+    std::filesystem::permissions(amk, std::filesystem::perms::owner_all);
+    McpProcess server(amk_mcp(scratch.path() / "workspace"), "/", {"AMK_PROGRAM=" + amk.string()});
+    server.initialize();
+    for (int id = 1; id <= 2; ++id) {
+      const Json result = server.ask(propose(id, {{"model", "toy"}, {"gpu", "h100"}}))["result"];
+      CHECK(result["isError"] == true);
+      CHECK(result["content"][0]["text"].get<std::string>().find("expected a proposal from amk") == 0);
+    }
+    CHECK(server.ask(request(3, "ping"))["result"] == Json::object());
+  }
 }
 
 // Alone on the machine, as the ctest entry mcp_speed.

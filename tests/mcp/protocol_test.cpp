@@ -186,5 +186,64 @@ TEST_CASE("a tool that throws, or breaks its own schema, is our error and harms 
   CHECK(server.call("echo", {{"text", "alive"}})["structuredContent"]["text"] == "alive");
 }
 
+std::string object_of(size_t members) {
+  std::string out = "{";
+  for (size_t i = 0; i < members; ++i) out += (i == 0 ? "\"k" : ",\"k") + std::to_string(i) + "\":1";
+  return out + "}";
+}
+
+std::string ping_with(const std::string& params) {
+  return R"({"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":)" + params + "}}";
+}
+
+TEST_CASE("an object has at most 4,096 members; whatever a message is made of, it is read or refused in a moment") {
+  McpProcess server(fixture_server());
+  CHECK(code_of(server, ping_with(object_of(4096))) == 0);
+  server.send_bytes(ping_with(object_of(4097)) + "\n");
+  const Json refused = server.receive();
+  CHECK(code_of(refused) == -32600);
+  CHECK(refused["error"]["message"].get<std::string>().find("4096 members in an object") != std::string::npos);
+  CHECK(code_of(server, ping_with("[{\"k\":\"{,:,:,:\\\"::\"},[1,2,[3],{}],{\"a\":[1,2,3]}]")) == 0);
+  std::string many = "[" + object_of(4000);
+  while (many.size() < (15U << 20U)) many += "," + object_of(4000);
+  const auto start = std::chrono::steady_clock::now();
+  for (const std::string& text : {ping_with(object_of(200'000)), ping_with(many + "]")})
+    CHECK(code_of(server, text) == -32600);
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(3));
+}
+
+TEST_CASE("a name of any length is refused in a moment, and comes back cut") {
+  McpProcess server(fixture_server());
+  server.initialize();
+  const std::string name(4U << 20U, 'x');
+  const auto start = std::chrono::steady_clock::now();
+  for (const Json& ask :
+       {request(1, "tools/call", {{"name", name}}), request(2, name),
+        request(3, "tools/call", {{"name", "wait"}, {"arguments", {{name, 1}}}}),
+        request(4, "tools/call", {{"name", "wait"}, {"arguments", {{"ms", {{name, 1}}}}}}),
+        request(5, "prompts/get", {{"name", name}}), request(6, "tools/list", {{"cursor", name}}),
+        request(7, "completion/complete", {{"ref", {{"type", name}}}, {"argument", {{"name", name}, {"value", name}}}}),
+        request(8, "logging/setLevel", {{"level", name}})}) {
+    const Json reply = server.ask(ask);
+    CAPTURE(reply["id"]);
+    CHECK(reply.dump().size() < 2000);
+  }
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
+}
+
+TEST_CASE("a name that is of another type is said, and one that is missing, too") {
+  McpProcess server(fixture_server());
+  server.initialize();
+  for (const char* method : {"tools/call", "prompts/get", "resources/read"}) {
+    CAPTURE(method);
+    const Json seven = server.ask(request(1, method, {{"name", 7}, {"uri", 7}}))["error"];
+    CHECK(seven["code"] == -32602);
+    CHECK(seven["message"].get<std::string>().ends_with("found 7"));
+    const Json nothing = server.ask(request(2, method))["error"];
+    CHECK(nothing["code"] == -32602);
+    CHECK(nothing["message"].get<std::string>().ends_with("found none"));
+  }
+}
+
 }  // namespace
 }  // namespace amk::test

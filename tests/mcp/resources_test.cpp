@@ -88,8 +88,8 @@ TEST_CASE("a missing resource is an error of its era, with the URI") {
     CHECK(modern["error"]["code"] == -32602);
     CHECK(modern["error"]["data"]["uri"] == uri);
   }
-  CHECK(server.ask(request(2, "resources/read"))["error"]["code"] == -32002);
-  CHECK(server.ask(request(3, "resources/read", {{"uri", 7}}))["error"]["code"] == -32002);
+  CHECK(server.ask(request(2, "resources/read"))["error"]["code"] == -32602);
+  CHECK(server.ask(request(3, "resources/read", {{"uri", 7}}))["error"]["code"] == -32602);
 }
 
 TEST_CASE("case 35: no URI leads out of the folder of runs") {

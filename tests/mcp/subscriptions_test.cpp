@@ -125,6 +125,7 @@ TEST_CASE("a client has only so many subscriptions") {
   };
   for (size_t i = 0; i < mcp::Subscriptions::kUrisMax; ++i) CHECK(subscribe(i).contains("result"));
   CHECK(subscribe(1000)["error"]["code"] == -32600);
+  CHECK(subscribe(1000)["error"]["message"].get<std::string>().find("at most 64 URIs") != std::string::npos);
   client.session().shut_down();
   CHECK(fixture.server.watcher().count() == 0);
 }
@@ -183,7 +184,9 @@ TEST_CASE("subscriptions/listen is bounded, and refuses what it cannot read") {
   Changing fixture;
   Conversation client(fixture.server);
   for (size_t i = 0; i < mcp::Subscriptions::kListenersMax; ++i) client.send(listen(i, Json::array()));
-  CHECK(client.ask(listen("more", Json::array()))["error"]["code"] == -32600);
+  const Json refused = client.ask(listen("more", Json::array()))["error"];
+  CHECK(refused["code"] == -32600);
+  CHECK(refused["message"].get<std::string>().find("at most 16 requests") != std::string::npos);
   client.send(cancelled(0));
   client.send(listen("now", Json::array()));
   CHECK(client.said().back()["method"] == kAcknowledged);
@@ -192,6 +195,22 @@ TEST_CASE("subscriptions/listen is bounded, and refuses what it cannot read") {
   CHECK(client.ask(listen("c", Json(std::vector<std::string>(65, "x"))))["error"]["code"] == -32602);
   client.initialize();
   CHECK(client.ask(request("d", "subscriptions/listen"))["error"]["code"] == -32601);
+}
+
+TEST_CASE("where all clients together watch too much, that is what is said") {
+  Changing fixture;
+  std::vector<uint64_t> others;
+  for (size_t i = 0; i < mcp::Watcher::kWatchesMax; ++i)
+    others.push_back(fixture.server.watcher().watch([] { return ""; }, "", [] {}).value());
+  Conversation client(fixture.server);
+  client.initialize();
+  const Json params = {{"uri", "test://changing/a"}};
+  for (const Json& ask : {request(1, "resources/subscribe", params), listen(2, {"test://changing/a"})}) {
+    const Json error = client.ask(ask)["error"];
+    CHECK(error["code"] == -32600);
+    CHECK(error["message"].get<std::string>().find("by all clients together") != std::string::npos);
+  }
+  for (const uint64_t id : others) fixture.server.watcher().forget(id);
 }
 
 TEST_CASE("amk-mcp tells both eras of a run's progress and of its end") {

@@ -3,13 +3,26 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "support/temp_directory.h"
 
 using namespace amk;
 namespace fs = std::filesystem;
+
+namespace {
+std::atomic<int> g_umask_calls = 0;
+}
+
+/// Stands before the C library's in this program. Between two calls of it, files of other threads have no mask.
+extern "C" mode_t umask(mode_t mask) noexcept {
+  ++g_umask_calls;
+  return static_cast<mode_t>(::syscall(SYS_umask, mask));
+}
 
 namespace {
 
@@ -81,6 +94,13 @@ TEST_CASE("an atomic write makes the file or replaces it, leaves no temporary, a
   REQUIRE(write_file_atomic(path, "").ok());
   CHECK(test::slurp(path).empty());
   CHECK(entries(directory.path()) == 1);
+}
+
+TEST_CASE("an atomic write leaves the umask alone, which belongs to every thread") {
+  const test::TempDirectory directory;
+  const int before = g_umask_calls;
+  REQUIRE(write_file_atomic(directory.path() / "file", "x").ok());
+  CHECK(g_umask_calls == before);
 }
 
 TEST_CASE("an atomic write that cannot be done changes nothing and leaves nothing") {
