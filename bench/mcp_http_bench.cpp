@@ -1,9 +1,9 @@
 // amk-mcp over HTTP: start to first reply, the time of tools/list, calls a second over kept connections, and what
 // 10,000 connections do to the server.
 //
-// mcp_http_bench [SECONDS]: the calls are of the fixture server's "echo" with 8 KiB of text, so that what is measured
-// is the transport and the core and not a tool's own work; the lists are amk-mcp's own. Client and server share the
-// machine.
+// mcp_http_bench [SECONDS]: the calls are of amk_propose for one model, and of the fixture server's "echo" with 8 KiB
+// of text, where what is measured is the transport and the core alone; the lists are amk-mcp's own. Client and server
+// share the machine.
 #include <fmt/core.h>
 #include <sys/resource.h>
 
@@ -65,26 +65,45 @@ void measure_list() {
   fmt::print("tools/list: {:.3f} ms (median of {}, {} bytes)\n", median(times), kLists, bytes);
 }
 
-void measure_calls(bool legacy, double seconds) {
-  const HttpServerProcess server(http_fixture_server());
-  const amk::test::Json params = {{"name", "echo"}, {"arguments", {{"text", std::string(kTextBytes, 'x')}}}};
+/// A tool that is called over and over.
+struct Called {
+  const char* name;
+  std::vector<std::string> server;
+  amk::test::Json arguments;
+};
+
+Called echo() { return {"echo", http_fixture_server(), {{"text", std::string(kTextBytes, 'x')}}}; }
+Called propose() { return {"amk_propose", program(), {{"model", "toy"}, {"gpu", "h100"}}}; }
+
+void measure_calls(const Called& of, bool legacy, double seconds) {
+  const HttpServerProcess server(of.server);
+  const amk::test::Json params = {{"name", of.name}, {"arguments", of.arguments}};
   const std::string session = legacy ? begin_session(server.port()) : "";
+  const auto call = [&](int id) {
+    return legacy ? post(request(id, "tools/call", params), {{"Mcp-Session-Id", session}})
+                  : modern_post(modern_request(id, "tools/call", params));
+  };
+  const size_t bytes = ask_once(server.port(), call(100)).body.size();
   std::atomic<long> answered = 0;
   std::atomic<long> wrong = 0;
   std::vector<std::thread> clients;
-  const auto end = Clock::now() + std::chrono::duration<double>(seconds);
+  const double cpu_before = server.cpu_seconds();
+  const auto begin = Clock::now();
+  const auto end = begin + std::chrono::duration<double>(seconds);
   for (int i = 0; i < kClients; ++i) {
-    const std::string call = legacy ? post(request(i, "tools/call", params), {{"Mcp-Session-Id", session}})
-                                    : modern_post(modern_request(i, "tools/call", params));
-    clients.emplace_back([&, call] {
+    clients.emplace_back([&, message = call(i)] {
       HttpConnection client(server.port());
-      while (Clock::now() < end) ++(client.ask(call).status == 200 ? answered : wrong);
+      while (Clock::now() < end) ++(client.ask(message).status == 200 ? answered : wrong);
     });
   }
   for (std::thread& client : clients) client.join();
-  fmt::print("tools/call, {}: {:.0f} a second over {} connections, {} wrong, server at {} KiB\n",
-             legacy ? "2025-11-25" : "2026-07-28", static_cast<double>(answered) / seconds, kClients, wrong.load(),
-             server.resident_kib());
+  const double took = milliseconds_since(begin) / 1000;
+  fmt::print(
+      "{}, {}: {:.0f} a second over {} connections, {:.0f} us of the server's processors each, answers of {} bytes, {} "
+      "wrong, server at {} KiB\n",
+      of.name, legacy ? "2025-11-25" : "2026-07-28", static_cast<double>(answered) / took, kClients,
+      1e6 * (server.cpu_seconds() - cpu_before) / static_cast<double>(answered), bytes, wrong.load(),
+      server.resident_kib());
 }
 
 void measure_connections() {
@@ -126,8 +145,9 @@ int main(int argc, char** argv) {
   const double seconds = argc > 1 ? std::stod(argv[1]) : 5;
   measure_start();
   measure_list();
-  measure_calls(false, seconds);
-  measure_calls(true, seconds);
+  for (const Called& of : {propose(), echo()}) {
+    for (const bool legacy : {false, true}) measure_calls(of, legacy, seconds);
+  }
   measure_connections();
   return 0;
 }

@@ -1,6 +1,7 @@
 // amk-worker: the process that touches what may crash, the GPU or a proposer's library. Started by amk and amk-mcp,
 // spoken to over its standard streams.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cstdio>
 #include <string_view>
@@ -33,7 +34,10 @@ Handlers asked_for(int argc, char** argv) {
 int main(int argc, char** argv) {
   const Handlers handlers = asked_for(argc, argv);
   if (handlers.empty()) {
-    fmt::print(stderr, "amk-worker: expected --test-hooks, --proposer LIBRARY or nothing; amk starts this program\n");
+    fmt::print(
+        stderr,
+        "amk-worker: expected --test-hooks, --proposer LIBRARY or nothing, found '{}'; amk starts this program\n",
+        fmt::join(argv + 1, argv + argc, " "));
     return 2;
   }
   const auto streams = amk::ipc::take_standard_streams();

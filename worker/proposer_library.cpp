@@ -5,7 +5,7 @@
 
 #include <memory>
 
-#include "search/proposer_abi.h"
+#include "abi/proposer_abi.h"
 
 namespace amk::worker {
 namespace {
@@ -58,7 +58,7 @@ class ProposerLibrary {
 
  private:
   [[nodiscard]] Error refuse(std::string message) const {
-    return {ErrorCode::kBadInput, std::move(message), path_, "engine/search/proposer_abi.h says what it exports"};
+    return {ErrorCode::kBadInput, std::move(message), path_, "engine/abi/proposer_abi.h says what it exports"};
   }
 
   std::string path_;

@@ -1,4 +1,4 @@
-// A proposer in a shared library (search/proposer_abi.h), hosted by a worker: whatever it does, amk lives.
+// A proposer in a shared library (abi/proposer_abi.h), hosted by a worker: whatever it does, amk lives.
 #pragma once
 
 #include <string>

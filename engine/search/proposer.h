@@ -64,7 +64,7 @@ struct ExternalOptions {
   size_t answer_bytes = size_t{1} << 20;
 };
 
-/// Asks a command, or a shared library (search/proposer_abi.h) in a process of its own, for each candidate. It gets the
+/// Asks a command, or a shared library (abi/proposer_abi.h) in a process of its own, for each candidate. It gets the
 /// campaign's state as one JSON document (docs/research-loop.md) and answers with {"schedule": {...}, "note"?: "..."}
 /// or
 /// {"done": true}. Knobs that the schedule leaves out are the incumbent's. kBadInput for a library that is not there or

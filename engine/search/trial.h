@@ -100,7 +100,7 @@ struct Proposal {
   std::string proposer;  ///< "greedy", "random", "combined", "restart", "prior", "sample", "tuned", "command",
                          ///< "library", "recorded"
   std::string note;      ///< the proposer's own reason; may be empty
-  std::optional<double> prior_us{};  ///< what a prior expected of it, in the cost model's microseconds; only to rank by
+  std::optional<double> prior_us{};  ///< what a prior expected of it, up to a factor; only to rank by
 
   bool operator==(const Proposal&) const = default;
 };

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "abi/tables.h"
+#include "instructions/contract.h"
 #include "schedule/program.h"
 #include "validator/hazard_tables.h"
 #include "validator/validator.h"
@@ -19,6 +20,7 @@ struct Workspace {
   std::vector<uint8_t> buffer_sound;      ///< shape and kind make sense
   std::vector<uint8_t> task_sound;        ///< operands, parameters and ranges make sense
   std::vector<uint64_t> buffer_size;      ///< bytes; of a KV cache, the row image of one position
+  instructions::RangeList contract;       ///< of the task that is looked at
   std::vector<uint32_t> first_attention;  ///< by buffer: the first attention task that has it as its partials
   const abi::TargetInfo* target = nullptr;
   bool within_limits = false;  ///< of the IR: sizes can be summed and tables allocated

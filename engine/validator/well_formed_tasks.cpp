@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "instructions/contract.h"
 #include "instructions/instruction.h"
 #include "validator/context.h"
 
@@ -178,7 +177,8 @@ class TaskCheck {
   void agreement(size_t reported) {
     std::array<abi::Shape, abi::kMaxOperands> shapes;
     for (size_t i = 0; i < task_.operands.size(); ++i) shapes[i] = context_.program.buffer(task_.operands[i]).shape;
-    instructions::RangeList list;
+    instructions::RangeList& list = context_.work.contract;
+    list.clear();
     const auto problem =
         instructions::contract(task_.opcode, task_.params, {shapes.data(), task_.operands.size()}, list);
     if (problem) {

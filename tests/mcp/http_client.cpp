@@ -15,6 +15,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <stdexcept>
 #include <thread>
 
@@ -111,6 +112,20 @@ size_t HttpServerProcess::resident_kib() const {
     if (line.starts_with("VmRSS:")) return std::stoul(line.substr(6));
   }
   fail("expected VmRSS, found none");
+}
+
+double HttpServerProcess::cpu_seconds() const {
+  std::ifstream file("/proc/" + std::to_string(pid_) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  // Fields 14 and 15 of proc(5); the second, a name in brackets, may have blanks.
+  std::istringstream fields(text.substr(text.rfind(')') + 1));
+  std::string skipped;
+  for (int field = 3; field < 14; ++field) fields >> skipped;
+  double user = 0;
+  double kernel = 0;
+  fields >> user >> kernel;
+  return (user + kernel) / static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 
 std::string HttpReply::header(const std::string& name) const {

@@ -30,6 +30,7 @@ class HttpServerProcess {
   int wait(std::chrono::milliseconds patience = std::chrono::seconds(10));
   [[nodiscard]] size_t open_files() const;
   [[nodiscard]] size_t resident_kib() const;
+  [[nodiscard]] double cpu_seconds() const;  ///< of all its threads, in user and kernel
 
  private:
   int pid_ = -1;

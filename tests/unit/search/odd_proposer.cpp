@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "search/proposer_abi.h"
+#include "abi/proposer_abi.h"
 
 namespace {
 
