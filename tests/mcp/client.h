@@ -13,6 +13,13 @@ namespace amk::test {
 
 using Json = nlohmann::ordered_json;
 
+/// What a server may take until something comes of it; 16 MiB take long where a sanitizer looks on.
+#ifdef SPEED_LIMIT_FACTOR
+inline constexpr std::chrono::seconds kPatience{20 * SPEED_LIMIT_FACTOR};
+#else
+inline constexpr std::chrono::seconds kPatience{20};
+#endif
+
 class McpProcess {
  public:
   struct Exit {
@@ -34,9 +41,9 @@ class McpProcess {
   void send(const Json& message) const { send_bytes(message.dump() + "\n"); }
 
   /// The next message that it writes; throws where none comes, where a line is no JSON, or after the end.
-  Json receive(std::chrono::milliseconds patience = std::chrono::seconds(20));
+  Json receive(std::chrono::milliseconds patience = kPatience);
   /// The next line as it is; throws where none comes.
-  std::string receive_text(std::chrono::milliseconds patience = std::chrono::seconds(20));
+  std::string receive_text(std::chrono::milliseconds patience = kPatience);
   /// The next message, or nothing by then or at the end.
   std::optional<Json> try_receive(std::chrono::milliseconds patience);
   /// The reply with that id; other messages before it are kept in seen().
@@ -53,7 +60,7 @@ class McpProcess {
   void close_output();
   void signal(int number) const;
   /// Throws where it does not end by then.
-  Exit wait(std::chrono::milliseconds patience = std::chrono::seconds(10));
+  Exit wait(std::chrono::milliseconds patience = kPatience);
 
   [[nodiscard]] int pid() const { return pid_; }
   [[nodiscard]] const std::vector<Json>& seen() const { return seen_; }

@@ -27,8 +27,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr milliseconds kPatience{20'000};
-
 [[noreturn]] void fail(const std::string& what) { throw std::runtime_error(what); }
 
 std::string lower(std::string text) {

@@ -27,7 +27,7 @@ class HttpServerProcess {
   [[nodiscard]] const std::string& announcement() const { return announcement_; }
   void signal(int number) const;
   /// Its exit code, or -1 by a signal; throws where it does not end by then.
-  int wait(std::chrono::milliseconds patience = std::chrono::seconds(10));
+  int wait(std::chrono::milliseconds patience = kPatience);
   [[nodiscard]] size_t open_files() const;
   [[nodiscard]] size_t resident_kib() const;
   [[nodiscard]] double cpu_seconds() const;  ///< of all its threads, in user and kernel
@@ -70,7 +70,7 @@ class HttpConnection {
   /// The head and, unless it is a stream, the body.
   HttpReply read_reply();
   /// Of a stream, after its head; comments are skipped. Nothing by then, or at the end.
-  std::optional<ServerEvent> next_event(std::chrono::milliseconds patience = std::chrono::seconds(20));
+  std::optional<ServerEvent> next_event(std::chrono::milliseconds patience = kPatience);
   /// The stream's next message: events without data are skipped. Throws where there is none.
   Json next_message();
   [[nodiscard]] bool stream_ended() const { return ended_; }

@@ -58,7 +58,7 @@ TEST_CASE("case 4: a body of 16 MiB is served; a byte more is 413, and so is one
   CHECK(refused.code() == -32600);
   HttpConnection chunked(server.port());
   chunked.send(http_request("POST", "", {{"Content-Length", ""}, {"Transfer-Encoding", "chunked"}}));
-  std::thread writer([&] {
+  std::jthread writer([&] {
     const std::string chunk = "100000\r\n" + std::string(0x100000, ' ') + "\r\n";
     for (int i = 0; i < 17; ++i) chunked.send(chunk);
   });

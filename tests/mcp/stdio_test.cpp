@@ -66,10 +66,8 @@ TEST_CASE("case 4: 16 MiB are served; a byte more is refused, and the next line 
   McpProcess server(fixture_server());
   server.initialize();
   const auto send_and_reply = [&](const std::string& line, const Json& id) {
-    std::thread writer([&] { server.send_bytes(line + "\n"); });
-    const Json reply = server.reply_to(id);
-    writer.join();
-    return reply;
+    const std::jthread writer([&] { server.send_bytes(line + "\n"); });
+    return server.reply_to(id);
   };
   const Json served = send_and_reply(message_of_size(1, kMessageBytesMax), 1);
   CHECK(served["result"]["structuredContent"]["text"].get<std::string>().size() > kMessageBytesMax - 200);
