@@ -16,6 +16,9 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
 
+/// What bodies may take of the server's memory; a sanitizer keeps what is freed for a while.
+constexpr size_t kMoreKib = (SPEED_LIMIT_FACTOR > 1 ? 512 : 64) * 1024;
+
 std::string list() { return modern_post(modern_request(1, "tools/list")); }
 
 Json call(const std::string& tool, const Json& arguments) {
@@ -135,7 +138,7 @@ TEST_CASE("case 33: who does not read is dropped, and what waits for it is bound
     deaf.back().send(many);
   }
   CHECK(ask_once(server.port(), list()).status == 200);
-  CHECK(server.resident_kib() < before + 64 * 1024);
+  CHECK(server.resident_kib() < before + kMoreKib);
   const std::string huge = modern_post(call("echo", {{"text", std::string(8U << 20U, 'x')}}));
   deaf.clear();
   CHECK(has_no_connection());
