@@ -85,15 +85,12 @@ class Night {
     }
   }
 
-  /// Trials and keeps of a campaign, by the history: a run that ends with an error has written those before it.
   struct Count {
     uint32_t trials = 0;
     uint32_t kept = 0;
   };
-  [[nodiscard]] Count count_of(const std::string& campaign) const {
-    const Result<std::optional<search::Campaign>> found = desk_.history.read(campaign);
-    if (!found || !*found) return {};
-    const std::vector<search::Trial>& trials = (*found)->trials;
+  static Count count_of(const search::Campaign& campaign) {
+    const std::vector<search::Trial>& trials = campaign.trials;
     return {static_cast<uint32_t>(trials.size()),
             static_cast<uint32_t>(std::ranges::count(trials, search::Outcome::kKept, &search::Trial::outcome))};
   }
@@ -109,14 +106,15 @@ class Night {
     const auto tell = [this](const search::Trial& trial) {
       static_cast<void>(output_.stream(fmt::format("{}: {}", session_->campaign().name, trial_line(trial))));
     };
-    const Count had{before.campaign == nullptr ? 0 : static_cast<uint32_t>(before.campaign->trials.size()),
-                    before.kept};
+    const Count had = before.campaign == nullptr ? Count{} : count_of(*before.campaign);
     search::Slice slice{planned.campaign, 0, 0, MoveOn::kFailures, ""};
     const auto work = [&]() -> Result<search::LoopEnd> {
       AMK_TRY(open(planned));
       return session_->run(rules(), StopOnInterrupt::asked(), tell);
     };
     const Result<search::LoopEnd> end = work();
+    // A run that ends with an error has remembered the trials before it.
+    const Count has = session_ ? count_of(session_->campaign()) : had;
     if (end) {
       slice.ended_by = end->rule;
       slice.why = end->why;
@@ -125,9 +123,8 @@ class Night {
       slice.why = end.error().text();  // this campaign's trouble; the others go on
       session_.reset();
     }
-    const Count has = count_of(planned.campaign);
-    slice.trials = has.trials - std::min(had.trials, has.trials);
-    slice.kept = has.kept - std::min(had.kept, has.kept);
+    slice.trials = has.trials - had.trials;
+    slice.kept = has.kept - had.kept;
     trials_ += slice.trials;
     if (slice.ended_by == MoveOn::kFailures || slice.ended_by == MoveOn::kExhausted)
       planned.ended = {slice.ended_by, slice.why, has.trials};

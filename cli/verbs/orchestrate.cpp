@@ -24,7 +24,6 @@ using search::Standing;
 
 constexpr uint32_t kTrialsAdvised = 16;
 constexpr size_t kShownMax = 32;  ///< of a value, in a table for people
-constexpr size_t kNoteBytesMax = 1000;
 constexpr uint64_t kScheduleBytesMax = 64ULL << 20;
 
 /// The plan and its campaigns, to look at: without the lock.
@@ -258,8 +257,7 @@ Result<Exit> record(const OrchestrateOptions& options, Output& output) {
   AMK_ASSIGN_OR_RETURN(const schedule::ScheduleConfig config, proposed(given, incumbent));
   const std::vector<search::KnobChange> changes = search::changed_knobs(incumbent, config);
   Recorded proposer({config, search::describe_change(incumbent, config),
-                     changes.size() == 1 ? changes.front().path : "", "recorded",
-                     options.note.substr(0, kNoteBytesMax)});
+                     changes.size() == 1 ? changes.front().path : "", "recorded", options.note});
   search::MoveOnRules one;
   one.trials = 1;
   one.reverts = 0;

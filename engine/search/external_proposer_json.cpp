@@ -12,8 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kNoteBytesMax = 1000;
-
 Json knob_state(const Knob& knob) {
   Json neighbours = Json::array();
   for (const std::string& value : knob.neighbours) neighbours.push_back(Json::parse(value));
@@ -72,7 +70,7 @@ class ExternalProposer : public Proposer {
     whole.merge_patch(answer.at("schedule"));
     AMK_ASSIGN_OR_RETURN(const schedule::ScheduleConfig config,
                          schedule::config_from_json(whole.dump(), options_.named));
-    const std::string note = answer.value("note", "").substr(0, kNoteBytesMax);
+    const std::string note = answer.value("note", "");
     return std::optional(Proposal{config, describe_change(campaign.incumbent.config, config), "", sort(), note});
   }
 

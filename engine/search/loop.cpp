@@ -18,6 +18,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Lock = std::unique_lock<std::mutex>;
 
+constexpr size_t kNoteBytesMax = 1000;
+
 /// A gate at work. Everything but the gate is under the run's lock.
 struct Lane {
   Gate& gate;
@@ -199,7 +201,7 @@ class Run {
     trial.number = static_cast<uint32_t>(loop_.campaign.trials.size() + 1);
     // Of proposers, workers and compilers, who may write any bytes.
     trial.reason = plain_text(trial.reason);
-    trial.proposal.note = plain_text(trial.proposal.note);
+    trial.proposal.note = plain_text(trial.proposal.note.substr(0, kNoteBytesMax));
     Status written = error_ ? Status(*error_) : loop_.history.append(loop_.campaign, trial);
     if (written) written = loop_.workspace.append_to_corpus(corpus_line(loop_.campaign, trial));
     if (!written) {

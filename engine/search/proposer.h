@@ -64,11 +64,11 @@ struct ExternalOptions {
   size_t answer_bytes = size_t{1} << 20;
 };
 
-/// Asks a command, or a shared library (abi/proposer_abi.h) in a process of its own, for each candidate. It gets the
-/// campaign's state as one JSON document (docs/research-loop.md) and answers with {"schedule": {...}, "note"?: "..."}
-/// or
-/// {"done": true}. Knobs that the schedule leaves out are the incumbent's. kBadInput for a library that is not there or
-/// is none.
+/// Asks a command, or a shared library (abi/proposer_abi.h) in a process of its own, for each candidate.
+/// It gets the campaign's state as one JSON document (docs/research-loop.md),
+/// and answers with {"schedule": {...}, "note"?: "..."} or {"done": true}.
+/// Knobs that the schedule leaves out are the incumbent's.
+/// kBadInput for a library that is not there or is none.
 [[nodiscard]] Result<std::unique_ptr<Proposer>> make_external_proposer(const ExternalOptions& options);
 
 }  // namespace amk::search

@@ -350,7 +350,7 @@ Report plan_report(const Plan& plan, std::span<const Standing> standings, std::s
   const std::optional<size_t> next = next_campaign(standings);
   section.blocks.emplace_back(ReportText{
       next ? fmt::format("Next: {}, because {}.", standings[*next].planned->campaign, why_next(standings[*next]))
-           : "All campaigns have moved on."});
+           : "All campaigns have moved on, or cannot be read."});
   overview.sections.push_back(std::move(section));
   out.parts.push_back(std::move(overview));
   for (const ReportSubject& subject : subjects) out.parts.push_back(campaign_part(subject, true));

@@ -26,6 +26,13 @@ HttpResponse not_allowed(std::string problem, const char* allowed) {
   return out;
 }
 
+/// For who may come again in a second.
+HttpResponse busy(std::string problem) {
+  HttpResponse out = rpc_response(503, RpcCode::kInternal, std::move(problem));
+  out.headers.push_back({"Retry-After", "1"});
+  return out;
+}
+
 bool is_modern(const HttpRequest& request, const Message& message) {
   const std::string* version = request.header(kVersionHeader);
   return (version != nullptr && *version == kModernVersion) ||
@@ -140,9 +147,7 @@ void Endpoint::handle_post(const HttpRequest& request, const ExchangePtr& exchan
 
 bool Endpoint::too_busy(const ExchangePtr& exchange) const {
   if (std::max(in_flight_, modern_.size()) < limits_.requests_max) return false;
-  HttpResponse busy = wording(503, "expected fewer requests at a time: try again when some have been answered");
-  busy.headers.push_back({"Retry-After", "1"});
-  exchange->respond(busy);
+  refuse(exchange, busy("expected fewer requests at a time: try again when some have been answered"));
   return true;
 }
 
@@ -152,10 +157,8 @@ bool Endpoint::too_many_listen(const Message& message, const ExchangePtr& exchan
   const auto listening =
       std::ranges::count_if(modern_, [](const auto& modern) { return modern->listens && !modern->stream->finished(); });
   if (static_cast<size_t>(listening) < limits_.listeners_max) return false;
-  HttpResponse busy = wording(503, fmt::format("expected at most {} requests {} of all clients together: end one first",
-                                               limits_.listeners_max, kListen));
-  busy.headers.push_back({"Retry-After", "1"});
-  exchange->respond(busy);
+  refuse(exchange, busy(fmt::format("expected at most {} requests {} of all clients together: end one first",
+                                    limits_.listeners_max, kListen)));
   return true;
 }
 
