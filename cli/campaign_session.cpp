@@ -115,6 +115,7 @@ Result<std::unique_ptr<CampaignSession>> CampaignSession::open(CampaignSetting s
   AMK_ASSIGN_OR_RETURN(out->gate_,
                        search::Gate::open(gate_options, there ? there->incumbent.config : out->setting_.job.config,
                                           there ? there->incumbent.trial : 0, out->lanes_.first_pool()));
+  if (there) out->note_another_kernel(*there);
   out->progress_.step("learning from the corpus");
   AMK_ASSIGN_OR_RETURN(out->prior_, prior_for(options, desk.workspace, there ? &there->header : nullptr,
                                               out->gate_->kind(), out->setting_.job.target->name, out->notes_));
@@ -123,6 +124,17 @@ Result<std::unique_ptr<CampaignSession>> CampaignSession::open(CampaignSetting s
   out->more_gates_ = out->lanes_.beside(*out->gate_);
   out->progress_.stop();
   return out;
+}
+
+void CampaignSession::note_another_kernel(const Campaign& there) {
+  const uint32_t of = there.incumbent.trial;
+  if (of == 0) return;  // the start's was never written down
+  const std::string& kept = there.trials[of - 1].kernel_hash;
+  if (kept.empty() || kept == gate_->opened_kernel()) return;
+  notes_.push_back(
+      fmt::format("the incumbent's kernel is not the one that trial {} was kept with: AMK has changed since, and "
+                  "the ratios before and after are of different kernels",
+                  of));
 }
 
 Result<search::GateOptions> CampaignSession::gate_options(uint64_t seed, const search::CampaignHeader& there) {

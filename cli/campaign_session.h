@@ -71,6 +71,8 @@ class CampaignSession {
  private:
   CampaignSession(CampaignSetting setting, Desk& desk, const Output& output);
   [[nodiscard]] Result<search::GateOptions> gate_options(uint64_t seed, const search::CampaignHeader& there);
+  /// Where the incumbent is one that a trial was kept with, a note if this AMK makes another kernel of it.
+  void note_another_kernel(const search::Campaign& there);
   /// The options' proposer, behind what tune-instruction has found for this model.
   [[nodiscard]] Result<std::unique_ptr<search::Proposer>> make_proposer();
   [[nodiscard]] std::unique_ptr<search::Proposer> make_search();

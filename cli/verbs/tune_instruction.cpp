@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "abi/dtype.h"
@@ -123,11 +124,12 @@ std::string summary(const Instruction& instruction, const search::TuneResult& re
                                  result.start_trial.measurement->position));
   facts.add("ended by", fmt::format("{}, after {} trials", result.ended_by, result.trials.size()));
   if (result.winner == result.start) {
-    facts.add("winner", "none: no value is faster; nothing is written");
+    facts.add("winner", "none: no value is faster");
     return "\n" + facts.text();
   }
-  facts.add("winner", fmt::format("{:.2f}% faster alone, and the whole megakernel is the oracle's on {}",
-                                  100 * (1 - result.gain), result.verdict.device));
+  facts.add("winner", fmt::format("{:.2f}% {} alone, and the whole megakernel is the oracle's on {}",
+                                  100 * std::abs(1 - result.gain), result.gain <= 1 ? "faster" : "slower",
+                                  result.verdict.device));
   facts.add("schedule", search::knobs_fragment(instruction, result.winner).dump());
   return "\n" + facts.text();
 }
@@ -146,23 +148,28 @@ Result<Exit> tune_instruction(const TuneOptions& options, Output& output) {
   std::vector<std::string> notes = job.notes;
   AMK_ASSIGN_OR_RETURN(const search::Workspace workspace,
                        search::Workspace::open(search::workspace_directory(options.workspace), notes));
+  AMK_TRY(search::check_tuned_file(workspace, job.target->name));
   ThreadPool pool(options.run.threads);
   Progress progress(output);
   AMK_ASSIGN_OR_RETURN(const search::TuneOptions tuning, tune_options(options, job, runner, position, progress));
-  const auto tell = [&](const TuneTrial& trial) {
+  search::TunedAbout about{job.checkpoint.name(),
+                           job.target->name,
+                           "",
+                           options.schedule.weights.empty() ? "stored" : options.schedule.weights,
+                           abi::dtype_name(job.kv_dtype),
+                           job.context,
+                           position};
+  const auto remember = [&](const search::TuneResult& so_far) -> Status {
     progress.stop();
-    static_cast<void>(output.stream(trial_line(trial)));
+    about.device = so_far.start_trial.correctness.device;
+    AMK_TRY(search::append_tune_trial(workspace, about, instruction, so_far.trials.back()));
+    static_cast<void>(output.stream(trial_line(so_far.trials.back())));
+    return {};
   };
-  AMK_ASSIGN_OR_RETURN(const search::TuneResult result, search::tune(tuning, instruction, job.config, pool, tell));
+  AMK_ASSIGN_OR_RETURN(const search::TuneResult result, search::tune(tuning, instruction, job.config, pool, remember));
   progress.stop();
-  const search::TunedAbout about{job.checkpoint.name(),
-                                 job.target->name,
-                                 result.start_trial.correctness.device,
-                                 options.schedule.weights.empty() ? "stored" : options.schedule.weights,
-                                 abi::dtype_name(job.kv_dtype),
-                                 job.context,
-                                 position};
-  AMK_TRY(search::write_tuned(workspace, about, instruction, result));
+  about.device = result.start_trial.correctness.device;
+  AMK_TRY(search::write_winner(workspace, about, instruction, result));
   if (!options.write_file.empty() && !(result.winner == result.start))
     AMK_TRY(write_file_atomic(options.write_file, schedule::config_to_json(result.winner) + "\n"));
   if (output.json()) {

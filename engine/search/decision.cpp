@@ -45,14 +45,23 @@ eval::Estimate median_interval(std::span<const double> values, double confidence
   return out;
 }
 
+KeepRules KeepRules::after_ties(double behind_best) const {
+  constexpr double kShown = 0.0005;
+  KeepRules out = *this;
+  out.tie_margin = (1 + tie_margin) / behind_best - 1;
+  if (out.tie_margin < kShown) out.tie_margin = 0;
+  return out;
+}
+
 eval::Estimate look_at(std::span<const double> ratios, const KeepRules& rules) {
   return median_interval(ratios, 1 - (1 - rules.confidence) / rules.looks);
 }
 
 std::optional<Choice> choose(const eval::Estimate& ratio, const KeepRules& rules, bool simpler, bool last_look) {
   if (ratio.high <= 1 - rules.min_gain && ratio.high < 1) return Choice::kKeepFaster;
-  if (simpler && ratio.high <= 1 + rules.tie_margin) return Choice::kKeepSimpler;
-  const double hopeless = simpler ? 1 + rules.tie_margin : 1 - rules.min_gain;
+  const bool may_tie = simpler && rules.tie_margin > 0;
+  if (may_tie && ratio.low <= 1 && ratio.high <= 1 + rules.tie_margin) return Choice::kKeepSimpler;
+  const double hopeless = may_tie ? 1 : 1 - rules.min_gain;
   if (ratio.low > hopeless) return Choice::kRevertNotFaster;
   return last_look ? std::optional(Choice::kRevertUndecided) : std::nullopt;
 }

@@ -18,20 +18,24 @@ namespace amk::search {
 
 /// When a candidate replaces an incumbent.
 struct KeepRules {
-  double min_gain = 0.01;     ///< of the incumbent's latency, that a keep must be worth
-  double tie_margin = 0.005;  ///< a simpler schedule may be slower by so much and still be kept
-  double confidence = 0.95;   ///< over all looks together, two-sided
-  uint32_t first_look = 20;   ///< blocks
-  uint32_t looks = 6;         ///< each at twice the blocks of the one before
+  double min_gain = 0.01;  ///< of the incumbent's latency, that a keep must be worth
+  double tie_margin =
+      0.005;                 ///< what simpler schedules may cost together, for all we know; none may be slower for sure
+  double confidence = 0.95;  ///< over all looks together, two-sided
+  uint32_t first_look = 20;  ///< blocks
+  uint32_t looks = 6;        ///< each at twice the blocks of the one before
 
   /// Blocks at the i-th look, counted from 0; the last is the budget.
   [[nodiscard]] uint32_t blocks_at(uint32_t look) const { return first_look << look; }
   [[nodiscard]] uint32_t blocks_max() const { return blocks_at(looks - 1); }
+
+  /// The same with what is left of the margin for ties; none where that is less than the last look can show.
+  [[nodiscard]] KeepRules after_ties(double behind_best) const;
 };
 
 enum class Choice : uint8_t {
   kKeepFaster,       ///< faster by min_gain, with confidence
-  kKeepSimpler,      ///< no slower than tie_margin, with confidence, and simpler
+  kKeepSimpler,      ///< a tie, and simpler: it may be as fast, and costs no more than tie_margin, with confidence
   kRevertNotFaster,  ///< not faster by min_gain, with confidence
   kRevertUndecided,  ///< the budget is spent
 };
@@ -45,7 +49,7 @@ enum class Choice : uint8_t {
 [[nodiscard]] eval::Estimate median_interval(std::span<const double> values, double confidence);
 
 /// What the ratios (candidate / incumbent) say at this look; nullopt: go on to the next. `simpler`: the candidate turns
-/// fewer knobs than the incumbent.
+/// fewer knobs than the incumbent; that counts for nothing without a margin for ties.
 [[nodiscard]] std::optional<Choice> choose(const eval::Estimate& ratio, const KeepRules& rules, bool simpler,
                                            bool last_look);
 

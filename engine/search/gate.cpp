@@ -76,6 +76,7 @@ struct Gate::Impl {
   ThreadPool* pool = nullptr;
   schedule::ModelGraph graph;
   Incumbent incumbent;
+  std::string opened_kernel;
   std::string device = "cpu";
   std::shared_ptr<eval::OracleMemory> oracle_memory = std::make_shared<eval::OracleMemory>();
   std::shared_ptr<eval::Machine> machine;  ///< the incumbent's; none on the CPU, and after one that broke
@@ -158,13 +159,16 @@ struct Gate::Impl {
     return complexity(config) < complexity(incumbent.config);
   }
 
+  /// Those of the campaign, and what ties before have left of their margin.
+  [[nodiscard]] KeepRules rules() const { return options.rules.after_ties(incumbent.behind_best); }
+
   // ---- with predictions ---------------------------------------------------------------------------------------------
 
   /// Exact, and cheap: what would not be kept is not run.
   void judge_by_prediction(Trial& trial) const {
     const schedule::ScheduleConfig& config = trial.proposal.config;
     const std::optional<schedule::Prediction> quick = prediction(config);
-    if (quick && !keeps(choose_exact(quick->latency_us / incumbent.latency_us, options.rules, simpler(config)))) {
+    if (quick && !keeps(choose_exact(quick->latency_us / incumbent.latency_us, rules(), simpler(config)))) {
       trial.schedule_id = schedule::schedule_id(lowering(config));
       trial.facts = outlook(config);
       return decide_predicted(*quick, trial);
@@ -194,7 +198,7 @@ struct Gate::Impl {
     const double ratio = found.latency_us / incumbent.latency_us;
     of.ratio = {ratio, ratio, ratio};
     of.position = options.position;
-    decide(choose_exact(ratio, options.rules, simpler(trial.proposal.config)), of, trial);
+    decide(choose_exact(ratio, rules(), simpler(trial.proposal.config)), of, trial);
   }
 
   [[nodiscard]] schedule::LowerRequest lowering(const schedule::ScheduleConfig& config) const {
@@ -298,7 +302,7 @@ struct Gate::Impl {
 
   /// Looks until it is decided; an error is the machine's.
   Status measure(eval::Machine& candidate, double floor, Trial& trial) const {
-    const KeepRules& rules = options.rules;
+    const KeepRules rules = this->rules();
     std::vector<double> ratios;
     std::vector<double> ours_us;
     std::vector<double> theirs_us;
@@ -373,6 +377,7 @@ Gate::~Gate() = default;
 
 const Incumbent& Gate::incumbent() const { return impl_->incumbent; }
 eval::LatencyKind Gate::kind() const { return impl_->kind(); }
+const std::string& Gate::opened_kernel() const { return impl_->opened_kernel; }
 const std::string& Gate::device() const { return impl_->device; }
 
 Result<Gate> Gate::open(const GateOptions& options, const schedule::ScheduleConfig& config, uint32_t trial,
@@ -404,6 +409,7 @@ Result<Gate> Gate::open(const GateOptions& options, const schedule::ScheduleConf
   }
   if (Impl::is_artefact(latency_us, floor, impl->kind(), found)) return refuse(found.reason);
   impl->device = evaluation->verdict.device;
+  impl->opened_kernel = kernel_hash(evaluation->program->program(), *options.target);
   impl->incumbent = {trial, config, evaluation->verdict.schedule_id, latency_us, floor};
   return Gate(std::move(impl));
 }
@@ -417,6 +423,7 @@ Gate Gate::beside(const GateOptions& options, ThreadPool& pool) const {
   impl->pool = &pool;
   impl->graph = impl_->graph;
   impl->incumbent = impl_->incumbent;
+  impl->opened_kernel = impl_->opened_kernel;
   impl->device = impl_->device;
   impl->program_bytes = impl_->program_bytes;
   impl->oracle_memory = impl_->oracle_memory;
@@ -458,10 +465,7 @@ Result<Trial> Gate::decide(Contender& contender, uint32_t number) {
   trial.number = number;
   contender.over_ = true;
   contender.unload();
-  if (trial.outcome == Outcome::kKept) {
-    impl_->incumbent = {number, trial.proposal.config, trial.schedule_id, trial.measurement->latency_us,
-                        trial.measurement->floor_us};
-  }
+  if (trial.outcome == Outcome::kKept) impl_->incumbent = incumbent_after(impl_->incumbent, trial);
   return trial;
 }
 

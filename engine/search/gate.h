@@ -92,6 +92,8 @@ class Gate {
 
   [[nodiscard]] const Incumbent& incumbent() const;
   [[nodiscard]] eval::LatencyKind kind() const;
+  /// Of the kernel that this AMK makes of the schedule that the gate was opened with.
+  [[nodiscard]] const std::string& opened_kernel() const;
   /// That computes outputs: "cpu", or the GPU's name.
   [[nodiscard]] const std::string& device() const;
 

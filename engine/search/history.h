@@ -69,7 +69,4 @@ Status check_campaign_name(const std::string& name);
 /// of those was measured side by side; the two ends never were, and a machine is not the same all night.
 [[nodiscard]] double speedup_of(const Campaign& campaign);
 
-/// The incumbent after a trial that was kept.
-[[nodiscard]] Incumbent incumbent_of(const Trial& kept);
-
 }  // namespace amk::search

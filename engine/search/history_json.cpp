@@ -129,12 +129,6 @@ Status check_campaign_name(const std::string& name) {
                "--campaign", ""};
 }
 
-Incumbent incumbent_of(const Trial& kept) {
-  AMK_ASSERT(kept.outcome == Outcome::kKept && kept.measurement, "a trial that was kept");
-  return {kept.number, kept.proposal.config, kept.schedule_id, kept.measurement->latency_us,
-          kept.measurement->floor_us};
-}
-
 double speedup_of(const Campaign& campaign) {
   double out = 1;
   for (const Trial& trial : campaign.trials) {
@@ -189,6 +183,11 @@ Result<std::optional<Campaign>> History::read(const std::string& name) const {
     return Error{ErrorCode::kBadInput, fmt::format("expected trial {}, found trial {}", i + 1, out.trials[i].number),
                  branch_of(name), "somebody has rewritten the branch; begin a campaign of another name"};
   }
+  Incumbent followed = out.start;
+  for (const Trial& trial : out.trials) {
+    if (trial.outcome == Outcome::kKept && trial.measurement) followed = incumbent_after(followed, trial);
+  }
+  out.incumbent.behind_best = followed.behind_best;
   return std::optional(std::move(out));
 }
 
@@ -206,7 +205,7 @@ Result<Campaign> History::begin(const std::string& name, const CampaignHeader& h
 Status History::append(Campaign& campaign, const Trial& trial) {
   AMK_ASSERT(trial.number == campaign.trials.size() + 1, "trials are numbered without holes");
   const bool kept = trial.outcome == Outcome::kKept;
-  const Incumbent after = kept ? incumbent_of(trial) : campaign.incumbent;
+  const Incumbent after = kept ? incumbent_after(campaign.incumbent, trial) : campaign.incumbent;
   AMK_ASSIGN_OR_RETURN(
       std::string id,
       repository_.write_commit(campaign.tip, files_of(campaign.header, trial.proposal.config, after, &trial),

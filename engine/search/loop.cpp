@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "search/search_space.h"
 #include "search/trial_json.h"
 
 namespace amk::search {
@@ -65,8 +66,10 @@ class Run {
   void work(Lane& lane) {
     Lock lock(mutex_);
     while (!lane.closed) {
-      const std::vector<Proposal> round = draw(lane, lock);
+      const uint32_t told_of = loop_.campaign.incumbent.trial;
+      std::vector<Proposal> round = draw(lane, lock);
       if (round.empty()) return;
+      if (loop_.campaign.incumbent.trial != told_of) tell_anew(lane, round);
       const Status judged = judge(lane, round, lock);
       for (const Proposal& proposal : round) land(lane, proposal);
       if (!judged) close(lane, judged.error());
@@ -80,12 +83,19 @@ class Run {
     std::vector<Proposal> out;
     const size_t wanted = std::max<size_t>(loop_.halving.candidates, 1);
     while (!lane.closed && !ended() && out.size() < wanted) {
+      if (asking_) {
+        changed_.wait(lock);
+        continue;
+      }
       if (all_drawn()) {
         if (!out.empty()) break;
         changed_.wait(lock);
         continue;
       }
-      Result<std::optional<Proposal>> next = loop_.proposer.next(loop_.campaign);
+      const Stand stand = stand_now();
+      Result<std::optional<Proposal>> next = ask(lock);
+      if (ended()) break;
+      if (next && !*next && stand != stand_now()) continue;  // what ended meanwhile may have opened new ways
       if (!next) {
         proposer_failed(lane, next.error());
       } else if (*next) {
@@ -103,6 +113,44 @@ class Run {
     if (!lane.closed && !is_over()) return out;
     for (const Proposal& proposal : out) land(lane, proposal);
     return {};
+  }
+
+  /// What a proposer's answer depends on.
+  using Stand = std::pair<size_t, size_t>;
+  [[nodiscard]] Stand stand_now() const { return {loop_.campaign.trials.size(), loop_.campaign.in_flight.size()}; }
+
+  /// Asks the proposer about the campaign as it stands now, one lane at a time. The others go on meanwhile.
+  Result<std::optional<Proposal>> ask(Lock& lock) {
+    if (lanes_.size() == 1) return loop_.proposer.next(loop_.campaign);
+    struct Asking {
+      Run& run;
+      Lock& lock;
+      Asking(Run& of, Lock& with) : run(of), lock(with) {
+        run.asking_ = true;
+        lock.unlock();
+      }
+      ~Asking() {
+        lock.lock();
+        run.asking_ = false;
+        run.changed_.notify_all();
+      }
+    };
+    const Campaign seen = loop_.campaign;
+    const Asking asking(*this, lock);
+    return loop_.proposer.next(seen);
+  }
+
+  /// Tells a round against the present incumbent, where it was drawn against one that has been replaced since.
+  void tell_anew(Lane& lane, std::vector<Proposal>& round) {
+    const schedule::ScheduleConfig& present = loop_.campaign.incumbent.config;
+    for (Proposal& proposal : round) {
+      const Proposal before = proposal;
+      const std::vector<KnobChange> turned = changed_knobs(present, proposal.config);
+      proposal.change = describe_change(present, proposal.config);
+      if (turned.size() != 1 || turned.front().path != proposal.knob) proposal.knob.clear();
+      std::ranges::replace(lane.in_flight, before, proposal);
+      std::ranges::replace(loop_.campaign.in_flight, before, proposal);
+    }
   }
 
   /// An error is the gate's: the incumbent is not what it was.
@@ -277,6 +325,7 @@ class Run {
   std::condition_variable changed_;  ///< a trial has ended, a lane was closed, or the run is over
   std::vector<Lane> lanes_;
   size_t open_lanes_ = 0;
+  bool asking_ = false;             ///< some lane waits for the proposer
   uint32_t proposer_failures_ = 0;  ///< in a row
   bool over_ = false;
   LoopEnd end_;

@@ -1,10 +1,10 @@
 // The research loop: propose, judge, remember, until a rule says to move on.
 //
-// It runs in lanes, each a gate on a thread of its own. Proposals are drawn one at a time, and trials are remembered
-// one at a time, in the order in which they end. All lanes compare with one incumbent: a trial that would be kept, but
-// was measured against one that another lane has replaced meanwhile, is judged again from its beginning. A trial that
-// is not kept stays as it is, and its reason says what it was compared with. With one lane everything is in order, and
-// a run follows from the campaign alone.
+// It runs in lanes, each a gate on a thread of its own. Proposals are drawn one at a time, while other lanes go on, and
+// trials are remembered one at a time, in the order in which they end. All lanes compare with one incumbent: a trial
+// that would be kept, but was measured against one that another lane has replaced meanwhile, is judged again from its
+// beginning. A trial that is not kept stays as it is, and its reason says what it was compared with. With one lane
+// everything is in order, and a run follows from the campaign alone.
 #pragma once
 
 #include <atomic>

@@ -25,7 +25,7 @@ constexpr size_t kTrainingRowsMax = 1200;
 constexpr size_t kSearchRowsMax = 360;  ///< rows that parameters are chosen with
 constexpr size_t kFoldsMax = 6;
 constexpr size_t kBestOfModel = 3;
-constexpr std::string_view kVersion = "prior 2\n";
+constexpr std::string_view kVersion = "prior 3\n";
 /// log(latency / the start's) beyond which slow is slow: what counts is the order of what is fast.
 constexpr double kLogRatioMax = 0.3;
 
@@ -157,12 +157,21 @@ struct Folds {
   std::vector<size_t> fold;
 };
 
+/// Whole shapes where there are several, else whole campaigns, else trials. A shape that has more than half of the rows
+/// is held out campaign by campaign all the same: the little that is left would say nothing of what all can teach.
 Folds folds_of(const std::vector<const Row*>& rows, size_t shapes, size_t campaigns) {
   Folds out;
   out.of = shapes > 1 ? "shapes" : campaigns > 1 ? "campaigns" : "trials";
-  out.count = std::min(kFoldsMax, shapes > 1 ? shapes : campaigns > 1 ? campaigns : kFoldsMax);
-  for (size_t i = 0; i < rows.size(); ++i)
-    out.fold.push_back((shapes > 1 ? rows[i]->shape : campaigns > 1 ? rows[i]->campaign : i) % out.count);
+  std::map<uint32_t, size_t> of_shape;
+  for (const Row* row : rows) ++of_shape[row->shape];
+  std::map<std::pair<uint32_t, size_t>, size_t> groups;  // a shape, and a part of it
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const Row& row = *rows[i];
+    const bool whole = shapes > 1 && 2 * of_shape[row.shape] <= rows.size();
+    const size_t part = whole ? 0 : campaigns > 1 ? row.campaign : i;
+    out.fold.push_back(groups.emplace(std::pair{row.shape, part}, groups.size()).first->second % kFoldsMax);
+  }
+  out.count = std::min(kFoldsMax, groups.size());
   return out;
 }
 

@@ -51,8 +51,6 @@ class Collector {
 void add_knobs(const schedule::ScheduleConfig& config, Collector& to) {
 #define AMK_KNOB_INT(field, path, ...) to.knob(path, config.field);
 #define AMK_KNOB_AUTO_INT(field, path, ...) to.auto_knob(path, config.field);
-#define AMK_KNOB_AUTO_CHOICE(field, path, ...) \
-  if (!config.field) to.is("knob:" path "=auto");
 #define AMK_KNOB_CHOICE(field, path, Type, ...) \
   to.choice("knob:" path, abi::k##Type##Values, static_cast<size_t>(config.field));
 #define AMK_KNOB_GROUPS(field, path, ...) to.groups(path, config.field);
@@ -63,6 +61,7 @@ void add_knobs(const schedule::ScheduleConfig& config, Collector& to) {
 
 }  // namespace
 
+// Of a knob that is chosen by itself counts what it came to: what "auto" stands for may change from build to build.
 std::vector<PriorFeature> prior_features(const schedule::ScheduleConfig& config, const ProgramFacts& facts,
                                          const CampaignHeader& about) {
   Collector to(about);

@@ -1,5 +1,9 @@
 #include "search/trial.h"
 
+#include <algorithm>
+
+#include "base/assert.h"
+
 namespace amk::search {
 
 uint32_t complexity(const schedule::ScheduleConfig& config) {
@@ -13,6 +17,13 @@ uint32_t complexity(const schedule::ScheduleConfig& config) {
 #define AMK_KNOB_SMS(field, ...) turned += config.field == defaults.field ? 0 : 1;
 #include "abi/knob.def"
   return turned;
+}
+
+Incumbent incumbent_after(const Incumbent& before, const Trial& kept) {
+  AMK_ASSERT(kept.outcome == Outcome::kKept && kept.measurement, "a trial that was kept");
+  const Measurement& of = *kept.measurement;
+  return {kept.number,   kept.proposal.config, kept.schedule_id,
+          of.latency_us, of.floor_us,          std::max(1.0, before.behind_best * of.ratio.high)};
 }
 
 }  // namespace amk::search

@@ -127,9 +127,15 @@ struct Incumbent {
   std::string schedule_id;
   double latency_us = 0;  ///< as it was established when it became the incumbent
   double floor_us = 0;
+  /// Its latency over that of the fastest incumbent before it, at most: the chain of the upper ends of the ratios, at
+  /// least 1. A simpler schedule may cost a little; this is what such keeps may have cost together.
+  double behind_best = 1;
 
   bool operator==(const Incumbent&) const = default;
 };
+
+/// What candidates are compared with after a trial that was kept.
+[[nodiscard]] Incumbent incumbent_after(const Incumbent& before, const Trial& kept);
 
 /// What a campaign is about; all of it is fixed when it begins.
 struct CampaignHeader {

@@ -59,7 +59,7 @@ using Results = std::vector<std::vector<std::vector<float>>>;
 class Tuner {
  public:
   Tuner(const TuneOptions& options, const Instruction& instruction, const schedule::ScheduleConfig& start,
-        ThreadPool& pool, const std::function<void(const TuneTrial&)>& on_trial)
+        ThreadPool& pool, const std::function<Status(const TuneResult&)>& on_trial)
       : options_(options),
         instruction_(instruction),
         pool_(pool),
@@ -70,7 +70,9 @@ class Tuner {
 
   Result<TuneResult> run() {
     AMK_TRY(begin());
-    while (out_.ended_by.empty() && round()) {
+    bool better = true;
+    while (better && out_.ended_by.empty()) {
+      AMK_ASSIGN_OR_RETURN(better, round());
     }
     if (out_.ended_by.empty()) out_.ended_by = "exhausted";
     if (!(out_.winner == out_.start)) AMK_TRY(verify_whole());
@@ -196,7 +198,7 @@ class Tuner {
 
   /// Looks until it is decided; an error is the machine's.
   Status measure(eval::Machine& machine, double floor, bool simpler, TuneTrial& trial) {
-    const KeepRules& rules = options_.rules;
+    const KeepRules rules = options_.rules.after_ties(behind_best_);
     eval::PairTimes all;
     std::vector<double> ratios;
     for (uint32_t look = 0; look < rules.looks; ++look) {
@@ -279,7 +281,7 @@ class Tuner {
   }
 
   /// Every value of every knob, from the best so far; whether one was kept.
-  bool round() {
+  Result<bool> round() {
     bool better = false;
     for (const abi::BuildKnobInfo* knob : instruction_.knobs) {
       for (uint32_t value = knob->min; value <= knob->max; value += knob->step) {
@@ -287,7 +289,8 @@ class Tuner {
         if (!schedule::set_knob(config, knob->path, std::to_string(value))) continue;
         if (!tried_.insert(schedule::config_to_json(config)).second) continue;
         if (over()) return false;
-        better |= judge(config, *knob, value);
+        AMK_ASSIGN_OR_RETURN(const bool kept, judge(config, *knob, value));
+        better |= kept;
       }
     }
     return better;
@@ -302,7 +305,8 @@ class Tuner {
     return !out_.ended_by.empty();
   }
 
-  bool judge(const schedule::ScheduleConfig& config, const abi::BuildKnobInfo& knob, uint32_t value) {
+  /// Whether it was kept; an error is on_trial's.
+  Result<bool> judge(const schedule::ScheduleConfig& config, const abi::BuildKnobInfo& knob, uint32_t value) {
     const Clock::time_point begin = Clock::now();
     TuneTrial& trial = out_.trials.emplace_back();
     trial.number = static_cast<uint32_t>(out_.trials.size());
@@ -318,9 +322,10 @@ class Tuner {
       best_ = std::move(machine);
       out_.winner = config;
       out_.gain *= trial.measurement->ratio.value;
+      behind_best_ = std::max(1.0, behind_best_ * trial.measurement->ratio.high);
     }
     trial.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-    if (on_trial_) on_trial_(trial);
+    if (on_trial_) AMK_TRY(on_trial_(out_));
     return trial.outcome == Outcome::kKept;
   }
 
@@ -369,7 +374,7 @@ class Tuner {
                  fmt::format("expected the megakernel with the winner's knobs to give the oracle's output, found an "
                              "error of {:.3g}, tolerance {:.3g}",
                              out_.verdict.max_abs_err, out_.verdict.tolerance),
-                 instruction_.name, "nothing is written; amk eval says more of it"};
+                 instruction_.name, "no winner is written; amk eval says more of it"};
   }
 
   static constexpr uint32_t kBrokenMax = 3;
@@ -377,14 +382,15 @@ class Tuner {
   const TuneOptions& options_;
   const Instruction& instruction_;
   ThreadPool& pool_;
-  const std::function<void(const TuneTrial&)>& on_trial_;
+  const std::function<Status(const TuneResult&)>& on_trial_;
   schedule::ModelGraph graph_;
   Clock::time_point begun_ = Clock::now();
   TuneResult out_;
   Results expected_;
   std::unique_ptr<eval::Machine> best_;  ///< the winner so far; null after a worker that ended
   std::set<std::string> tried_;
-  uint32_t broken_ = 0;  ///< trials in a row
+  double behind_best_ = 1;  ///< as Incumbent::behind_best
+  uint32_t broken_ = 0;     ///< trials in a row
 };
 
 }  // namespace
@@ -422,7 +428,7 @@ Result<Instruction> find_instruction(std::string_view name) {
 
 Result<TuneResult> tune(const TuneOptions& options, const Instruction& instruction,
                         const schedule::ScheduleConfig& start, ThreadPool& pool,
-                        const std::function<void(const TuneTrial&)>& on_trial) {
+                        const std::function<Status(const TuneResult& so_far)>& on_trial) {
   return Tuner(options, instruction, start, pool, on_trial).run();
 }
 

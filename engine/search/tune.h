@@ -92,9 +92,9 @@ struct TuneResult {
 
 /// Tries every value of every knob, from the best so far, until none is better. kUsage where the schedule has no such
 /// task, kBadInput where the start itself does not pass, or the winner not as the whole megakernel. `on_trial` is
-/// called as each is judged.
+/// called as each is judged, with the start and all trials so far; its error ends the run.
 Result<TuneResult> tune(const TuneOptions& options, const Instruction& instruction,
                         const schedule::ScheduleConfig& start, ThreadPool& pool,
-                        const std::function<void(const TuneTrial&)>& on_trial = {});
+                        const std::function<Status(const TuneResult& so_far)>& on_trial = {});
 
 }  // namespace amk::search

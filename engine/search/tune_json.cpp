@@ -37,8 +37,10 @@ Json about_json(const TunedAbout& about) {
           {"position", about.position}};
 }
 
-std::filesystem::path tuned_file(const std::filesystem::path& workspace, const TunedAbout& about) {
-  return workspace / "tuned" / (about.target + ".json");
+std::filesystem::path directory_of(const Workspace& workspace) { return workspace.history().parent_path(); }
+
+std::filesystem::path tuned_file(const std::filesystem::path& workspace, const std::string& target) {
+  return workspace / "tuned" / (target + ".json");
 }
 
 /// The value of a knob, by the one writer of schedules.
@@ -72,14 +74,6 @@ std::string text_of(const Json& entry, const char* key) {
 bool is_about(const Json& entry, const TunedAbout& about) {
   return text_of(entry, "model") == about.model_name && text_of(entry, "weights") == about.weights &&
          text_of(entry, "kv_dtype") == about.kv_dtype;
-}
-
-Status append_line(const std::filesystem::path& path, const std::string& line) {
-  std::ofstream out(path, std::ios::app | std::ios::binary);
-  out << line << '\n';
-  out.flush();
-  if (out.good()) return {};
-  return Error{ErrorCode::kIo, "expected to write a line, found that the file cannot be written", path.string(), ""};
 }
 
 /// What an entry says, with values that a schedule can have. Throws Json::exception where it is no entry.
@@ -168,19 +162,26 @@ Json to_json(const TunedAbout& about, const Instruction& instruction, const Tune
           {"whole_verified", won && result.verdict.correct}};
 }
 
-Status write_tuned(const Workspace& workspace, const TunedAbout& about, const Instruction& instruction,
-                   const TuneResult& result) {
-  const std::filesystem::path directory = workspace.history().parent_path();
-  const std::filesystem::path path = tuned_file(directory, about);
-  AMK_ASSIGN_OR_RETURN(Json file, read_entries(path));
+Status check_tuned_file(const Workspace& workspace, const std::string& target) {
+  AMK_TRY(read_entries(tuned_file(directory_of(workspace), target)));
+  return {};
+}
+
+Status append_tune_trial(const Workspace& workspace, const TunedAbout& about, const Instruction& instruction,
+                         const TuneTrial& trial) {
+  Json line = {{"about", about_json(about)}, {"instruction", instruction.name}};
+  line.update(to_json(trial));
+  const std::filesystem::path folder = directory_of(workspace) / "tuned";
   std::error_code problem;
-  std::filesystem::create_directories(path.parent_path(), problem);
-  for (const TuneTrial& trial : result.trials) {
-    Json line = {{"about", about_json(about)}, {"instruction", instruction.name}};
-    line.update(to_json(trial));
-    AMK_TRY(append_line(path.parent_path() / "trials.jsonl", line.dump()));
-  }
+  std::filesystem::create_directories(folder, problem);
+  return append_line(folder / "trials.jsonl", line.dump());
+}
+
+Status write_winner(const Workspace& workspace, const TunedAbout& about, const Instruction& instruction,
+                    const TuneResult& result) {
   if (result.winner == result.start) return {};
+  const std::filesystem::path path = tuned_file(directory_of(workspace), about.target);
+  AMK_ASSIGN_OR_RETURN(Json file, read_entries(path));
   Json& entries = file["tuned"];
   Json kept = Json::array();
   for (const Json& entry : entries) {
@@ -197,7 +198,7 @@ Status write_tuned(const Workspace& workspace, const TunedAbout& about, const In
 }
 
 Result<std::vector<Tuned>> read_tuned(const std::filesystem::path& workspace, const TunedAbout& about) {
-  const std::filesystem::path path = tuned_file(workspace, about);
+  const std::filesystem::path path = tuned_file(workspace, about.target);
   AMK_ASSIGN_OR_RETURN(const Json file, read_entries(path));
   std::vector<Tuned> out;
   try {

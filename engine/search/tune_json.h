@@ -38,10 +38,16 @@ struct TunedAbout {
 /// --schedule takes it.
 [[nodiscard]] Json knobs_fragment(const Instruction& instruction, const schedule::ScheduleConfig& config);
 
-/// Adds the trials, and the winner where there is one, to the workspace, whose lock this process holds. kBadInput where
-/// tuned/TARGET.json is none of ours: it stays as it is.
-Status write_tuned(const Workspace& workspace, const TunedAbout& about, const Instruction& instruction,
-                   const TuneResult& result);
+/// kBadInput where tuned/TARGET.json is none of ours, and so no place for a winner: better to know before than after.
+Status check_tuned_file(const Workspace& workspace, const std::string& target);
+
+/// Adds a trial to tuned/trials.jsonl of the workspace, whose lock this process holds.
+Status append_tune_trial(const Workspace& workspace, const TunedAbout& about, const Instruction& instruction,
+                         const TuneTrial& trial);
+
+/// Adds the winner, where there is one, to tuned/TARGET.json. kBadInput where that is none of ours: it stays as it is.
+Status write_winner(const Workspace& workspace, const TunedAbout& about, const Instruction& instruction,
+                    const TuneResult& result);
 
 /// A winner that stands in tuned/TARGET.json.
 struct Tuned {

@@ -31,6 +31,16 @@ Status write_whole(int fd, std::string_view text, const std::filesystem::path& p
   return {};
 }
 
+struct Descriptor {
+  explicit Descriptor(int given) : fd(given) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (fd >= 0) ::close(fd);
+  }
+  int fd;
+};
+
 std::string host_name() {
   char name[256] = {};
   return ::gethostname(name, sizeof name - 1) == 0 ? name : "unknown host";
@@ -44,14 +54,8 @@ std::filesystem::path workspace_directory(const std::string& given) {
   return ".amk";
 }
 
-struct Workspace::Lock {
-  explicit Lock(int given) : fd(given) {}
-  Lock(const Lock&) = delete;
-  Lock& operator=(const Lock&) = delete;
-  ~Lock() {
-    if (fd >= 0) ::close(fd);
-  }
-  int fd;
+struct Workspace::Lock : Descriptor {
+  using Descriptor::Descriptor;
 };
 
 Workspace::Workspace(std::filesystem::path directory, std::unique_ptr<Lock> lock)
@@ -93,18 +97,20 @@ Status Workspace::mend_corpus(std::vector<std::string>& recovered) {
   return {};
 }
 
-Status Workspace::append_to_corpus(std::string_view line) {
-  const std::filesystem::path path = corpus();
-  const Lock file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
-  if (file.fd < 0) return system_error(path, "cannot open the corpus");
+Status Workspace::append_to_corpus(std::string_view line) { return append_line(corpus(), line); }
+
+Status append_line(const std::filesystem::path& path, std::string_view line) {
+  const Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+  if (file.fd < 0) return system_error(path, "cannot open the file");
   const off_t before = ::lseek(file.fd, 0, SEEK_END);
-  if (Status written = write_whole(file.fd, std::string(line) + "\n", path); !written) {
-    // Half a line would be joined to the next one.
-    if (before < 0 || ::ftruncate(file.fd, before) != 0)
-      return system_error(path, "cannot cut off half a line of the corpus");
+  char last = '\n';
+  // A process that was killed as it wrote left half a line, which must not be joined to this one.
+  const bool torn = before > 0 && ::pread(file.fd, &last, 1, before - 1) == 1 && last != '\n';
+  if (Status written = write_whole(file.fd, (torn ? "\n" : "") + std::string(line) + "\n", path); !written) {
+    if (before < 0 || ::ftruncate(file.fd, before) != 0) return system_error(path, "cannot cut off half a line");
     return written;
   }
-  if (::fsync(file.fd) != 0) return system_error(path, "cannot flush the corpus");
+  if (::fsync(file.fd) != 0) return system_error(path, "cannot flush the file");
   return {};
 }
 

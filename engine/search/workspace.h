@@ -48,4 +48,8 @@ class Workspace {
   std::unique_ptr<Lock> lock_;
 };
 
+/// One line more of a file that grows by lines, made where there is none, and flushed to the disk. `line` has no line
+/// break.
+Status append_line(const std::filesystem::path& path, std::string_view line);
+
 }  // namespace amk::search

@@ -40,7 +40,7 @@ struct MadeUpCampaign {
                                             {ratio, ratio - half_width, ratio + half_width},
                                             half_width > 0 ? 40U : 0U,
                                             3};
-    if (kept) campaign.incumbent = search::incumbent_of(trial);
+    if (kept) campaign.incumbent = search::incumbent_after(campaign.incumbent, trial);
     return *this;
   }
   MadeUpCampaign& failed(const schedule::ScheduleConfig& config, search::Outcome outcome, std::string reason) {

@@ -101,6 +101,44 @@ TEST_CASE("A/A: a program that only looks different is not kept, a simpler one t
   CHECK(simpler.reason.starts_with("as fast and simpler"));
 }
 
+TEST_CASE("ties cost no more together than one may: a simpler one is not kept where those before it spent the margin") {
+  const test::Environment way("AMK_FAKE", "modelled");
+  test::GateBench bench;
+  schedule::ScheduleConfig other;
+  other.page_allocation = abi::PageAllocation::kNone;
+  Gate gate = open(bench, bench.measured(), other);
+  Incumbent spent = gate.incumbent();
+  for (const auto& [behind, outcome] : {std::pair{1.008, Outcome::kReverted},
+                                        {1.005, Outcome::kReverted},
+                                        {1.003, Outcome::kKept},
+                                        {1.0, Outcome::kKept}}) {
+    spent.behind_best = behind;
+    gate.adopt(spent);
+    const Trial trial = gate.judge(propose({}), 1).value();
+    CHECK(trial.outcome == outcome);
+    CHECK(trial.measurement->blocks < 640);  // without a margin nothing is to be waited for
+  }
+}
+
+TEST_CASE("an incumbent knows how far ties may have brought it behind the fastest before it") {
+  const auto kept = [](double ratio) {
+    Trial trial;
+    trial.outcome = Outcome::kKept;
+    trial.measurement = Measurement{.ratio = {ratio - 0.001, ratio - 0.002, ratio}};
+    return trial;
+  };
+  Incumbent of;
+  of = incumbent_after(of, kept(0.95));
+  CHECK(of.behind_best == 1);
+  of = incumbent_after(of, kept(1.002));
+  of = incumbent_after(of, kept(1.001));
+  CHECK(of.behind_best == doctest::Approx(1.002 * 1.001));
+  of = incumbent_after(of, kept(0.999));
+  CHECK(of.behind_best == doctest::Approx(1.002 * 1.001 * 0.999));
+  of = incumbent_after(of, kept(0.98));
+  CHECK(of.behind_best == 1);
+}
+
 TEST_CASE("a latency under the floor is withheld: no number, no keep") {
   const test::Environment way("AMK_FAKE", "too-fast:2");  // the second program that is loaded
   test::GateBench bench;

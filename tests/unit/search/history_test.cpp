@@ -43,7 +43,10 @@ Campaign with_trials(History& history, uint32_t count) {
 
 TEST_CASE("a campaign reads back as it was written, and the repository passes fsck") {
   Fixture fixture;
-  const Campaign written = with_trials(fixture.history, 7);
+  Campaign written = with_trials(fixture.history, 8);
+  Trial tie = test::a_trial(9);
+  tie.measurement->ratio = {1.002, 1.001, 1.003};
+  REQUIRE(fixture.history.append(written, tie).ok());
   const auto read = fixture.history.read("night");
   REQUIRE(read.ok());
   REQUIRE(read->has_value());
@@ -51,7 +54,9 @@ TEST_CASE("a campaign reads back as it was written, and the repository passes fs
   CHECK(campaign.header == test::a_header());
   CHECK(campaign.start == test::a_start());
   CHECK(campaign.trials == written.trials);
-  CHECK(campaign.incumbent == incumbent_of(test::a_trial(6)));
+  CHECK(campaign.incumbent == written.incumbent);
+  CHECK(campaign.incumbent.trial == 9);
+  CHECK(campaign.incumbent.behind_best == 1.003);
   CHECK(campaign.tip == written.tip);
   CHECK(fixture.git("fsck --strict --full").empty());
   CHECK(fixture.history.names().value() == std::vector<std::string>{"night"});

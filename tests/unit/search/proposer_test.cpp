@@ -117,7 +117,7 @@ TEST_CASE("what was faster by less than a keep asks for is tried together: all o
     trial.measurement->ratio = {ratio, ratio - 0.001, ratio + 0.001};
     campaign.trials.push_back(trial);
   };
-  turned("threads_per_block", "512", 0.995);
+  turned("threads_per_block", "448", 0.995);
   turned("threads_per_block", "256", 0.997);  // a better value of the same knob is there
   turned("pipelining_depth", "8", 0.993);
   turned("page_allocation", "\"linear\"", 0.9995);  // as good as nothing
@@ -127,8 +127,8 @@ TEST_CASE("what was faster by less than a keep asks for is tried together: all o
   const Proposal all = take(*walk, campaign);
   CHECK(all.proposer == "combined");
   CHECK(all.knob.empty());
-  CHECK(all.change == "tiling.attention.kv_block=256, pipelining_depth=8, threads_per_block=512");
-  CHECK(take(*walk, campaign).change == "pipelining_depth=8, threads_per_block=512");
+  CHECK(all.change == "tiling.attention.kv_block=256, pipelining_depth=8, threads_per_block=448");
+  CHECK(take(*walk, campaign).change == "pipelining_depth=8, threads_per_block=448");
   CHECK(take(*walk, campaign).proposer != "combined");
   // One more is found later: again all, and the best three.
   turned("kernel_knobs.copies_in_flight", "2", 0.99);

@@ -23,7 +23,7 @@ MadeUpCampaign a_night() {
   out.failed(out.turned(32), Outcome::kRefused, "launch.ring: expected a ring of at most 227 KiB, found 512 KiB");
   out.failed(out.turned(30), Outcome::kRefused, "launch.ring: expected a ring of at most 227 KiB, found 480 KiB");
   wide.copies_in_flight = 3;
-  wide.threads_per_block = 480;
+  wide.threads_per_block = schedule::ScheduleConfig{}.threads_per_block;
   out.tried(wide, 0.97, 0.004);
   out.failed(wide, Outcome::kIncorrect,
              "its output is not the oracle's: error 0.5, tolerance 0.01, 3.0% of the tokens");

@@ -41,12 +41,17 @@ TEST_CASE("a winner is found again by its model, and another model's where there
   const Instruction gate_up = find_instruction("gate_up").value();
   {
     const Workspace workspace = open(directory.path());
-    REQUIRE(write_tuned(workspace, about("a"), gate_up, won(8)).ok());
-    REQUIRE(write_tuned(workspace, about("b"), gate_up, won(6)).ok());
-    REQUIRE(write_tuned(workspace, about("b"), gate_up, won(2)).ok());
+    const auto write = [&](const std::string& model, const TuneResult& result) {
+      for (const TuneTrial& trial : result.trials)
+        REQUIRE(append_tune_trial(workspace, about(model), gate_up, trial).ok());
+      REQUIRE(write_winner(workspace, about(model), gate_up, result).ok());
+    };
+    write("a", won(8));
+    write("b", won(6));
+    write("b", won(2));
     TuneResult lost = won(4);
     lost.start = lost.winner;
-    REQUIRE(write_tuned(workspace, about("a"), gate_up, lost).ok());
+    write("a", lost);
   }
   const auto pairs = [&](const std::string& model) {
     const std::vector<Tuned> found = read_tuned(directory.path(), about(model)).value();

@@ -70,7 +70,7 @@ TEST_CASE("what is faster is kept, step by step, and the winner's build is the m
   // The fake is the faster the higher a knob is.
   CHECK(result->winner.gate_up_pairs_ahead == 8);
   CHECK(result->winner.gate_up_batch_tiles == 8);
-  CHECK(result->winner.qkv_pairs_ahead == 4);
+  CHECK(result->winner.qkv_pairs_ahead == schedule::ScheduleConfig{}.qkv_pairs_ahead);
   CHECK(result->gain < 0.99);
   CHECK(result->ended_by == "exhausted");
   CHECK(result->verdict.correct);
@@ -136,6 +136,23 @@ TEST_CASE("without a difference nothing is kept; trials and time end a run; a wo
     REQUIRE_MESSAGE(result.ok(), (result.ok() ? "" : result.error().text()));
     CHECK(result->trials.front().outcome == Outcome::kBroken);
   }
+}
+
+TEST_CASE("every trial is told as soon as it is judged, and a listener that fails ends the run") {
+  const Environment fake("AMK_FAKE", "modelled");
+  TuneBench bench;
+  const TuneOptions options = bench.options();
+  size_t told = 0;
+  const auto full = [&](const TuneResult& so_far) -> Status {
+    CHECK(so_far.trials.size() == ++told);
+    CHECK(so_far.start_trial.correctness.device == "Fake H100 80GB HBM3");
+    if (told < 2) return {};
+    return Error{ErrorCode::kIo, "expected room, found none", "", ""};
+  };
+  const Result<TuneResult> result = search::tune(options, find_instruction("qkv").value(), {}, bench.pool, full);
+  REQUIRE_FALSE(result.ok());
+  CHECK(result.error().code == ErrorCode::kIo);
+  CHECK(told == 2);
 }
 
 TEST_CASE("a start that is wrong, and an instruction that the schedule lacks, are errors") {

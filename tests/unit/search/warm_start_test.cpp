@@ -45,7 +45,7 @@ Proposal take(Proposer& proposer, Campaign& campaign) {
   const auto number = static_cast<uint32_t>(campaign.trials.size() + 1);
   Trial trial = test::made_up_trial(number, proposal.config, campaign.header, campaign.incumbent.latency_us);
   trial.proposal = proposal;
-  if (trial.outcome == Outcome::kKept) campaign.incumbent = incumbent_of(trial);
+  if (trial.outcome == Outcome::kKept) campaign.incumbent = incumbent_after(campaign.incumbent, trial);
   campaign.trials.push_back(trial);
   return proposal;
 }

@@ -83,3 +83,12 @@ TEST_CASE("where the disk takes half a line of the corpus, that half goes: the n
   REQUIRE(workspace->append_to_corpus("{\"trial\":3}").ok());
   CHECK(test::slurp(directory.path() / "corpus.jsonl") == "{\"trial\":1}\n{\"trial\":3}\n");
 }
+
+TEST_CASE("a line after one that a killed process left half written stands alone") {
+  const test::TempDirectory directory;
+  const std::filesystem::path file = directory.path() / "trials.jsonl";
+  REQUIRE(append_line(file, "{\"trial\":1}").ok());
+  test::spill(file, "{\"trial\":1}\n{\"tri");
+  REQUIRE(append_line(file, "{\"trial\":2}").ok());
+  CHECK(test::slurp(file) == "{\"trial\":1}\n{\"tri\n{\"trial\":2}\n");
+}
