@@ -286,6 +286,9 @@ TEST_CASE("golden models agree with the oracle, fused and unfused") {
     const Truth truth = model.truth(12);
     check_program(*gpu, model, truth, {}, folder);
     check_program(*gpu, model, truth, test::unfused(), folder + " unfused");
+    schedule::ScheduleConfig config;
+    config.products = abi::Products::kTensorCores;
+    check_program(*gpu, model, truth, config, folder + " tensor_cores");
   }
 }
 

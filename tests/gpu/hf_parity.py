@@ -152,15 +152,12 @@ def ask_transformers(folder, ids, device):
 
 def tolerance_of(config, largest_logit):
     """What rounding may do to a logit on its way: both sides add in float32, in other orders, as many numbers as the
-    reductions of all layers have; the root of that many roundings. Tensor cores take bf16 weights times a float32 as
-    two bf16 parts: 2^-17 of it, after each of a layer's four products and the head's; twice that."""
+    reductions of all layers have; the root of that many roundings. Plain weights are multiplied in float32 by default."""
     hidden, heads = config["hidden_size"], config["num_attention_heads"]
     head_dim = config.get("head_dim") or hidden // heads
     layers = config["num_hidden_layers"]
     additions = layers * (2 * hidden + heads * head_dim + config["intermediate_size"] + head_dim) + hidden
     relative = 2.0**-23 * math.sqrt(additions)
-    if dtype_of(config) == "bfloat16":
-        relative += 2 * 2.0**-17 * math.sqrt(4 * layers + 1)
     return relative * max(1.0, largest_logit)
 
 

@@ -2,8 +2,10 @@
 
 namespace amk::test {
 
-LoweredModel open_model(const std::string& model) {
-  Result<model::Checkpoint> checkpoint = model::Checkpoint::open(model);
+LoweredModel open_model(const std::string& model, const char* weights) {
+  model::OpenOptions options;
+  options.weights = model::parse_weight_format(weights).value();
+  Result<model::Checkpoint> checkpoint = model::Checkpoint::open(model, options);
   AMK_ASSERT(checkpoint.ok(), checkpoint.error().text());
   schedule::ModelGraph graph = schedule::build_graph(*checkpoint);
   return {std::move(checkpoint).value(), std::move(graph)};

@@ -13,8 +13,8 @@ struct LoweredModel {
   schedule::ModelGraph graph;
 };
 
-/// Opens `model`; a failure ends the test program with its text.
-LoweredModel open_model(const std::string& model);
+/// Opens `model` with these weights, as --weights has them; a failure ends the test program with its text.
+LoweredModel open_model(const std::string& model, const char* weights = "stored");
 
 /// Lowers it for `target`; context 0 is the default. A failure ends the test program with its text.
 schedule::Program lower(const LoweredModel& model, const std::string& target = "h100",

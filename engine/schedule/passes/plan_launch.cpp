@@ -41,6 +41,15 @@ abi::StreamBackend best_backend(uint32_t sm) {
   return abi::StreamBackend::kPlain;
 }
 
+/// On an H100 and an H200 plain weights stream as fast through the float32 units, and their input need not be staged in
+/// parts; quantised ones would take nearly twice as long (docs/performance-log.md). Other targets were not measured.
+abi::Products best_products(const ModelGraph& graph, uint32_t sm) {
+  const bool quantised =
+      std::ranges::any_of(graph.weights, [](const auto& weight) { return abi::is_quantised(weight.second.dtype); });
+  return quantised && sm >= abi::min_arch(abi::Products::kTensorCores) ? abi::Products::kTensorCores
+                                                                       : abi::Products::kFloat32;
+}
+
 /// Short levels want short queues: what waits for another SM's values waits behind the copies. Long ones want the
 /// memory busy (docs/performance-log.md).
 uint32_t best_copies(const LoweringState& state) {
@@ -77,8 +86,7 @@ Status plan_launch(LoweringState& state) {
   const uint32_t budget = config.smem_bytes_per_block.value_or(limit);
   Launch& launch = state.program.launch;
   launch.threads_per_block = config.threads_per_block;
-  launch.products = config.products.value_or(
-      target.sm >= abi::min_arch(abi::Products::kTensorCores) ? abi::Products::kTensorCores : abi::Products::kFloat32);
+  launch.products = config.products.value_or(best_products(*state.request.graph, target.sm));
   launch.sync_protocol = config.sync_protocol;
   const Extents extents = measure(state.program);
   const uint32_t control = control_bytes(launch.threads_per_block);

@@ -42,6 +42,7 @@ TEST_CASE("tolerances grow with what is rounded, and stay far below the logits")
   const model::ModelConfig& config = model.checkpoint.config();
   const double sums = logit_tolerance(config, 10);
   schedule::Program program = test::lower(model, "h100", {}, 64);
+  program.launch.products = abi::Products::kTensorCores;
   const double split = megakernel_tolerance(program, config, 10);
   CHECK(split > sums);
   CHECK(split < 0.01);

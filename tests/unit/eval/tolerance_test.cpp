@@ -78,20 +78,23 @@ TEST_CASE("tensor cores are allowed what rounding their inputs costs, and float3
 }
 
 TEST_CASE("what a GPU rounds is read off the program: its products and its weights") {
-  const auto rounding_of = [](const std::string& name, const char* weights, const char* target, bool float32) {
+  const auto rounding_of = [](const std::string& name, const char* weights, const char* target,
+                              std::optional<abi::Products> products) {
     model::OpenOptions options;
     options.weights = model::parse_weight_format(weights).value();
     const auto checkpoint = model::Checkpoint::open(name, options).value();
     const schedule::ModelGraph graph = schedule::build_graph(checkpoint);
     schedule::ScheduleConfig config;
-    if (float32) config.products = abi::Products::kFloat32;
+    config.products = products;
     return eval::input_rounding(schedule::lower({&graph, *schedule::find_target(target), config, 64}).value());
   };
   const std::string bf16 = "tests/models/llama-bf16-sharded";
-  CHECK(rounding_of(bf16, "stored", "h100", false) == eval::InputRounding::kBf16Parts);
-  CHECK(rounding_of(bf16, "int8", "h100", false) == eval::InputRounding::kInt8Digits);
-  CHECK(rounding_of(bf16, "int4:64", "h100", false) == eval::InputRounding::kInt8Digits);
-  CHECK(rounding_of(bf16, "stored", "h100", true) == eval::InputRounding::kNone);
-  CHECK(rounding_of(bf16, "int8", "h100", true) == eval::InputRounding::kNone);
-  CHECK(rounding_of("tests/models/llama-f16", "stored", "h100", false) == eval::InputRounding::kNone);
+  constexpr auto kTensorCores = abi::Products::kTensorCores;
+  CHECK(rounding_of(bf16, "stored", "h100", kTensorCores) == eval::InputRounding::kBf16Parts);
+  CHECK(rounding_of(bf16, "stored", "h100", {}) == eval::InputRounding::kNone);
+  CHECK(rounding_of(bf16, "int8", "h100", {}) == eval::InputRounding::kInt8Digits);
+  CHECK(rounding_of(bf16, "int8", "t4", {}) == eval::InputRounding::kNone);
+  CHECK(rounding_of(bf16, "int4:64", "h100", {}) == eval::InputRounding::kInt8Digits);
+  CHECK(rounding_of(bf16, "int8", "h100", abi::Products::kFloat32) == eval::InputRounding::kNone);
+  CHECK(rounding_of("tests/models/llama-f16", "stored", "h100", kTensorCores) == eval::InputRounding::kNone);
 }

@@ -76,7 +76,7 @@ TEST_CASE("a part runs the very kernel of the whole program, and no kernel that 
   CHECK(refused([](KernelSpec& of) { of.formats = 0; }));
   CHECK(refused([](KernelSpec& of) { of.columns_max = 8; }));
   CHECK(refused([](KernelSpec& of) { of.launch.stages -= 1; }));
-  CHECK(refused([](KernelSpec& of) { of.knobs[0] = 2; }));
+  CHECK(refused([](KernelSpec& of) { of.knobs[0] = 8; }));
   const schedule::Isolated attends = schedule::isolate(request, whole, bit(abi::Opcode::kAttention)).value();
   const KernelSpec of_attention = kernel_spec(attends.program).value();
   KernelSpec other = of_whole;

@@ -92,9 +92,12 @@ bool no_nvrtc() {
 
 }  // namespace
 
-TEST_CASE("the megakernel compiles for every architecture, on its best back end") {
+TEST_CASE("the megakernel compiles for every architecture, on its best back end, with both ways to multiply") {
   if (no_nvrtc()) return;
   const test::LoweredModel model = test::open_model("toy");
+  const test::LoweredModel bf16 = test::open_model("tests/models/llama-bf16-sharded");
+  const schedule::ScheduleConfig on_tensor_cores =
+      config_with(abi::SyncProtocol::kPackets, abi::Products::kTensorCores, {});
   for (const auto& [target, sm] : {std::pair{"t4", 75U},
                                    {"a100", 80U},
                                    {"a10g", 86U},
@@ -105,29 +108,37 @@ TEST_CASE("the megakernel compiles for every architecture, on its best back end"
                                    {"rtx5090", 120U},
                                    {"rtx5090", 121U}}) {
     check_builds(test::lower(model, target), sm);
+    if (sm >= 80) check_builds(test::lower(bf16, target, on_tensor_cores), sm);
   }
 }
 
-TEST_CASE("the megakernel compiles unfused, with every protocol, back end and way to multiply") {
+TEST_CASE("the megakernel compiles unfused, and with every protocol and back end") {
   if (no_nvrtc()) return;
   const test::LoweredModel model = test::open_model("toy");
   check_builds(test::lower(model, "h100", test::unfused()), 90);
   check_builds(test::lower(model, "h100", config_with(abi::SyncProtocol::kCounters, {}, {})), 90);
-  check_builds(test::lower(model, "h100", config_with(abi::SyncProtocol::kPackets, abi::Products::kFloat32, {})), 90);
+  const test::LoweredModel bf16 = test::open_model("tests/models/llama-bf16-sharded");
+  check_builds(test::lower(bf16, "h100", config_with(abi::SyncProtocol::kCounters, abi::Products::kTensorCores, {})),
+               90);
   for (const auto backend : {abi::StreamBackend::kCpAsync, abi::StreamBackend::kPlain}) {
     check_builds(test::lower(model, "h100", config_with(abi::SyncProtocol::kPackets, {}, backend)), 90);
+    check_builds(
+        test::lower(bf16, "h100", config_with(abi::SyncProtocol::kPackets, abi::Products::kTensorCores, backend)), 90);
   }
 }
 
 TEST_CASE("the megakernel compiles with build knobs at their least and most; their defaults spill nothing") {
   if (no_nvrtc()) return;
   const test::LoweredModel model = test::open_model("synthetic:llama-3.2-1b");
+  const test::LoweredModel int8 = test::open_model("synthetic:llama-3.2-1b", "int8");
   constexpr uint32_t kFrameMax = 64;  // bytes; what more would cost is no longer worth a trial
   for (const auto& [target, sm] : {std::pair{"a100", 80U}, {"h100", 90U}}) {
     const Resources standard = resources_with(model, target, sm, &abi::BuildKnobInfo::default_value);
-    CHECK(standard.registers > 0);
-    CHECK(standard.registers <= 128);
-    CHECK(standard.frame_bytes == 0);
+    for (const Resources& of : {standard, resources_with(int8, target, sm, &abi::BuildKnobInfo::default_value)}) {
+      CHECK(of.registers > 0);
+      CHECK(of.registers <= 128);
+      CHECK(of.frame_bytes == 0);
+    }
     const Resources other =
         resources_with(model, target, sm, sm == 80 ? &abi::BuildKnobInfo::min : &abi::BuildKnobInfo::max);
     CHECK(other.registers > 0);
