@@ -46,10 +46,11 @@ void add_move_on(CLI::App& app, LoopOptions& options) {
       ->type_name("N");
   add_decimal(app, "--minutes", options.minutes, "end after so many minutes");
   app.add_flag("--overnight", options.overnight, "as --minutes 480");
-  add_integer(app, "--max-reverts", options.reverts_max, 0,
-              "end after so many trials without a keep (default 60; 0: off)");
-  add_decimal(app, "--pct-of-floor", options.pct_of_floor,
-              "end where 100 x floor / latency reaches this (default 95; 0: off)");
+  add_index(app, "--max-reverts", options.reverts_max,
+            "end after so many trials without a keep (default 60, off with --minutes or --overnight; 0: off)");
+  add_optional_decimal(app, "--pct-of-floor", options.pct_of_floor,
+                       "end where 100 x floor / latency reaches this (default 95, off with --minutes or --overnight; "
+                       "0: off)");
   add_decimal(app, "--speedup", options.speedup, "end where start / incumbent reaches this (default 0: off)");
 }
 

@@ -49,7 +49,7 @@ Status check_options(const LoopOptions& options, const Job& job) {
   AMK_TRY(within(options.minutes, 0, 1e6, "--minutes"));
   AMK_TRY(within(options.epsilon, 0, 1, "--epsilon"));
   AMK_TRY(within(options.min_gain_pct.value_or(1), 0, 50, "--min-gain"));
-  AMK_TRY(within(options.pct_of_floor, 0, 100, "--pct-of-floor"));
+  AMK_TRY(within(options.pct_of_floor.value_or(0), 0, 100, "--pct-of-floor"));
   return within(options.speedup, 0, 1e6, "--speedup");
 }
 

@@ -107,8 +107,8 @@ struct LoopOptions {
   std::optional<uint32_t> trials;
   double minutes = 0;
   bool overnight = false;
-  uint32_t reverts_max = 60;
-  double pct_of_floor = 95;
+  std::optional<uint32_t> reverts_max;  ///< none: 60, or off where the run has a time
+  std::optional<double> pct_of_floor;   ///< none: 95, or off where the run has a time
   double speedup = 0;
   std::optional<double> min_gain_pct;  ///< none: the campaign's, or 1
   double epsilon = 0.25;

@@ -22,12 +22,14 @@ using search::Trial;
 constexpr double kOvernightMinutes = 480;
 constexpr uint32_t kDefaultTrials = 50;
 
+/// Who gives a run a time wants that time used: only what is asked for ends it sooner.
 search::MoveOnRules rules_of(const LoopOptions& options) {
   search::MoveOnRules out;
   out.minutes = options.overnight ? kOvernightMinutes : options.minutes;
-  out.trials = options.trials.value_or(out.minutes > 0 ? 0 : kDefaultTrials);
-  out.reverts = options.reverts_max;
-  out.pct_of_floor = options.pct_of_floor;
+  const bool timed = out.minutes > 0;
+  out.trials = options.trials.value_or(timed ? 0 : kDefaultTrials);
+  out.reverts = options.reverts_max.value_or(timed ? 0 : out.reverts);
+  out.pct_of_floor = options.pct_of_floor.value_or(timed ? 0 : out.pct_of_floor);
   out.speedup = options.speedup;
   if (options.sample) out.reverts = 0, out.pct_of_floor = 0, out.speedup = 0;  // nothing is searched for
   return out;
@@ -55,15 +57,24 @@ Json document(const Campaign& campaign, const search::LoopEnd& end, uint32_t wor
           {"notes", notes}};
 }
 
+/// "ranking   prior 0.80, cost model 0.47: rank correlation with what came of 100 trials"; empty where there is none.
+std::string ranking_line(const search::RankQuality& of) {
+  if (!of.cost_model) return "";
+  return fmt::format("ranking   {}cost model {:.2f}: rank correlation with what came of {} trials\n",
+                     of.prior ? fmt::format("prior {:.2f}, ", *of.prior) : "", *of.cost_model, of.trials);
+}
+
 std::string summary(const Campaign& campaign, const search::LoopEnd& end) {
   const char* kind = search::latency_kind_text(campaign.header.kind);
   return fmt::format(
       "\nended by {}: {}\n{} trials, {} kept\nstart     {:.2f} us ({})\nincumbent {:.2f} us ({}), {:.3f} times as "
       "fast, "
-      "floor {:.2f} us\nchanged   {}\n",
+      "floor {:.2f} us\nchanged   {}\n{}",
       search::kMoveOnNames[static_cast<size_t>(end.rule)], end.why, end.trials, end.kept, campaign.start.latency_us,
       kind, campaign.incumbent.latency_us, kind, search::speedup_of(campaign), campaign.incumbent.floor_us,
-      search::describe_change(campaign.start.config, campaign.incumbent.config));
+      search::describe_change(campaign.start.config, campaign.incumbent.config),
+      campaign.header.kind == eval::LatencyKind::kMeasuredGpu ? ranking_line(search::rank_quality(campaign.trials))
+                                                              : "");
 }
 
 }  // namespace

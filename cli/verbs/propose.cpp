@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "abi/dtype.h"
 #include "cli/job.h"
 #include "cli/progress.h"
 #include "cli/table.h"
@@ -73,6 +74,14 @@ Result<std::optional<search::Campaign>> take_campaign(const ProposeOptions& opti
                              job.target->name, about.model_name, about.target),
                  options.campaign, "name its model, with its --weights and --gpu"};
   }
+  const auto other = [&](const char* option, const auto& is, const auto& given) {
+    return Error{ErrorCode::kUsage, fmt::format("expected {}, the campaign's, found {}", is, given), option,
+                 fmt::format("give {} {}", option, is)};
+  };
+  if (about.kv_dtype != abi::dtype_name(job.kv_dtype))
+    return other("--kv-dtype", about.kv_dtype, abi::dtype_name(job.kv_dtype));
+  if (about.context != job.context) return other("--context", about.context, job.context);
+  if (about.position != options.position) return other("--position", about.position, options.position);
   job.config = found->incumbent.config;
   return found;
 }

@@ -71,7 +71,9 @@ class ExternalProposer : public Proposer {
     AMK_ASSIGN_OR_RETURN(const schedule::ScheduleConfig config,
                          schedule::config_from_json(whole.dump(), options_.named));
     const std::string note = answer.value("note", "");
-    return std::optional(Proposal{config, describe_change(campaign.incumbent.config, config), "", sort(), note});
+    const std::vector<KnobChange> turned = changed_knobs(campaign.incumbent.config, config);
+    return std::optional(Proposal{config, describe_change(campaign.incumbent.config, config),
+                                  turned.size() == 1 ? turned.front().path : "", sort(), note});
   }
 
   Error refuse(const std::string& found) const {

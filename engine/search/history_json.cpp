@@ -60,16 +60,20 @@ std::string facts_of(const Trial& trial) {
   return out;
 }
 
+constexpr size_t kBodyMax = 4000;
+
 std::string trial_message(const Trial& trial) {
   const bool kept = trial.outcome == Outcome::kKept;
-  return fmt::format("trial {}: {}{}\n\n{}\n{}\n{}trial {}\n", trial.number, one_line(trial.proposal.change),
-                     kept ? ": kept" : "", kept ? one_line(trial.reason, 1000) + "\n" : "", facts_of(trial), kTrailer,
-                     trial.number);
+  const std::string subject = one_line(trial.proposal.change);
+  const std::string whole = one_line(trial.proposal.change, kBodyMax);
+  return fmt::format("trial {}: {}{}\n\n{}{}{}\n{}trial {}\n", trial.number, subject, kept ? ": kept" : "",
+                     subject == whole ? "" : whole + "\n\n", kept ? one_line(trial.reason, 1000) + "\n\n" : "",
+                     facts_of(trial), kTrailer, trial.number);
 }
 
 std::string revert_message(const Trial& trial, const Incumbent& incumbent) {
   return fmt::format("revert trial {}: {}\n\n{} ({}): {}\nback to schedule {} of trial {}\n\n{}revert {}\n",
-                     trial.number, one_line(trial.reason, 120), one_line(trial.proposal.change),
+                     trial.number, one_line(trial.reason, 120), one_line(trial.proposal.change, kBodyMax),
                      kOutcomeNames[static_cast<size_t>(trial.outcome)], one_line(trial.reason, 1000),
                      incumbent.schedule_id, incumbent.trial, kTrailer, trial.number);
 }

@@ -148,8 +148,11 @@ class Run {
       const std::vector<KnobChange> turned = changed_knobs(present, proposal.config);
       proposal.change = describe_change(present, proposal.config);
       if (turned.size() != 1 || turned.front().path != proposal.knob) proposal.knob.clear();
-      std::ranges::replace(lane.in_flight, before, proposal);
-      std::ranges::replace(loop_.campaign.in_flight, before, proposal);
+      // One of them: another lane may have drawn an equal one, and lands it as it drew it.
+      for (std::vector<Proposal>* flying : {&lane.in_flight, &loop_.campaign.in_flight}) {
+        const auto at = std::ranges::find(*flying, before);
+        if (at != flying->end()) *at = proposal;
+      }
     }
   }
 

@@ -237,6 +237,21 @@ ReportSection reasons_section(const Campaign& campaign) {
   return out;
 }
 
+ReportSection trials_section(const Campaign& campaign) {
+  ReportSection out{"Every trial", {}};
+  if (campaign.trials.empty()) {
+    out.blocks.emplace_back(ReportText{"Nothing was tried yet."});
+    return out;
+  }
+  ReportTable table{{{"trial", true}, {"outcome"}, {"change", false, true}, {"why"}, {"proposed by"}}, {}};
+  for (const Trial& trial : campaign.trials) {
+    table.rows.push_back({std::to_string(trial.number), kOutcomeNames[static_cast<size_t>(trial.outcome)],
+                          trial.proposal.change, trial.reason, trial.proposal.proposer});
+  }
+  out.blocks.emplace_back(std::move(table));
+  return out;
+}
+
 // ---- ranking --------------------------------------------------------------------------------------------------------
 
 ReportSection ranking_section(const ReportSubject& subject) {
@@ -257,6 +272,13 @@ ReportSection ranking_section(const ReportSubject& subject) {
     predicted.push_back(*subject.predicted_us[i]);
     found.push_back(trial.measurement->latency_us);
     points.push_back({predicted.back(), found.back(), trial.outcome == Outcome::kKept});
+  }
+  const RankQuality quality = rank_quality(campaign.trials);
+  if (quality.prior) {
+    out.blocks.emplace_back(ReportText{fmt::format(
+        "What the prior expected of each trial orders what came with a rank correlation of {:.2f}; the "
+        "cost model alone: {} ({} trials).",
+        *quality.prior, quality.cost_model ? fmt::format("{:.2f}", *quality.cost_model) : "none", quality.trials)});
   }
   const std::optional<double> correlation = rank_correlation(predicted, found);
   if (!correlation) {
@@ -306,7 +328,7 @@ ReportPart campaign_part(const ReportSubject& subject, bool titled) {
   out.tiles = tiles_of(campaign);
   out.sections = {best_section(subject),     trajectory_section(campaign), effects_section(campaign),
                   roofline_section(subject), timeline_section(subject),    reasons_section(campaign),
-                  ranking_section(subject)};
+                  ranking_section(subject),  trials_section(campaign)};
   return out;
 }
 

@@ -13,9 +13,6 @@ namespace {
 
 using schedule::ScheduleConfig;
 
-/// It changes what a launch is, not how fast a pass is.
-constexpr std::string_view kLeftAlone = "tokens_per_launch";
-
 std::vector<std::string> values_of(const Knob& knob) {
   if (knob.type != "integer") return knob.neighbours;
   std::vector<std::string> out;
@@ -29,7 +26,7 @@ std::vector<std::string> values_of(const Knob& knob) {
 void turn_one(ScheduleConfig& config, std::set<std::string>& turned, Random& random) {
   std::vector<Knob> knobs = search_space(config);
   std::erase_if(knobs, [&](const Knob& knob) {
-    return knob.path == kLeftAlone || turned.contains(knob.path) || values_of(knob).empty();
+    return !changes_a_pass(knob.path) || turned.contains(knob.path) || values_of(knob).empty();
   });
   if (knobs.empty()) return;
   const Knob& knob = knobs[random.below(knobs.size())];

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "eval/trace_report.h"
@@ -44,6 +45,10 @@ struct Addressing {
   std::string how;
 };
 [[nodiscard]] std::vector<Addressing> knobs_against(const std::vector<Knob>& knobs, eval::Bottleneck loss);
+
+/// Whether a knob can change how long a pass takes, which is what a search measures: not so tokens_per_launch, which
+/// changes what a launch is.
+[[nodiscard]] inline bool changes_a_pass(std::string_view path) { return path != "tokens_per_launch"; }
 
 /// A knob that differs, and its value in the second of two schedules.
 struct KnobChange {

@@ -22,6 +22,7 @@ struct Step {
 std::vector<Step> neighbours_of(const ScheduleConfig& from) {
   std::vector<Step> out;
   for (const Knob& knob : search_space(from)) {
+    if (!changes_a_pass(knob.path)) continue;
     for (const std::string& value : knob.neighbours) {
       Step step{knob.path, from};
       if (schedule::set_knob(step.config, knob.path, value).ok()) out.push_back(std::move(step));

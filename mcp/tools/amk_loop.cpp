@@ -18,6 +18,9 @@ Json number_property(const std::string& doc, double min, double max, const std::
 Json loop_properties() {
   Json trials = {{"type", "integer"}, {"minimum", 1}, {"maximum", 100000}};
   trials["description"] = "End after so many trials. From 1 to 100000; default 50, or no bound with minutes.";
+  Json reverts = {{"type", "integer"}, {"minimum", 0}, {"maximum", 100000}};
+  reverts["description"] =
+      "End after so many trials without a keep; 0 is no bound. From 0 to 100000; default 60, or no bound with minutes.";
   Json seed = {{"type", "integer"}, {"minimum", 0}, {"maximum", 9007199254740991}};
   seed["description"] =
       "Seed of the search and of the tokens fed. From 0 to 9007199254740991; default the campaign's, or 1.";
@@ -29,8 +32,9 @@ Json loop_properties() {
       {"trials", std::move(trials)},
       {"minutes",
        number_property("End after so many minutes; the trial that runs is finished; 0 is no bound.", 0, 10000, "0")},
-      {"max_reverts", integer_property("End after so many trials without a keep; 0 is no bound.", 0, 100000, 60)},
-      {"pct_of_floor", number_property("End so near to the memory's limit, in percent; 0 is no bound.", 0, 100, "95")},
+      {"max_reverts", std::move(reverts)},
+      {"pct_of_floor", number_property("End so near to the memory's limit, in percent; 0 is no bound.", 0, 100,
+                                       "95, or no bound with minutes")},
       {"speedup", number_property("End when so many times as fast as the start; 0 is no bound.", 0, 1000, "0")},
       {"min_gain", number_property("Percent that a candidate must be faster, with 95% confidence.", 0, 50, "1")},
       {"epsilon", number_property("Share of trials that are random neighbours.", 0, 1, "0.25")},

@@ -57,6 +57,18 @@ TEST_CASE("a campaign goes on where it was, and only with what it is about") {
   CHECK(refused({"--set", "pipelining_depth=8"}).starts_with("expected no --schedule or --set"));
 }
 
+TEST_CASE("a run that has a time uses it: only what is asked for ends it sooner") {
+  const Scratch scratch;
+  // 60 trials without a keep take a second or two here.
+  const Json whole = run_json(loop_in(scratch, {"--campaign", "a", "--minutes", "0.1"}), 0);
+  CHECK(whole["ended_by"] == "minutes");
+  CHECK(whole["trials"].get<int>() > 5);
+  const Json sooner = run_json(loop_in(scratch, {"--campaign", "b", "--minutes", "1", "--max-reverts", "5"}), 0);
+  CHECK(sooner["ended_by"] == "reverts-in-a-row");
+  const Json near = run_json(loop_in(scratch, {"--campaign", "c", "--overnight", "--pct-of-floor", "0.01"}), 0);
+  CHECK(near["ended_by"] == "near-the-floor");
+}
+
 TEST_CASE("two seeds go two ways, one seed one way") {
   const auto changes = [](const char* seed) {
     const Scratch scratch;

@@ -100,6 +100,16 @@ TEST_CASE("propose starts from a campaign's incumbent, and points at the loss of
   other[1] = "toy-2l";
   CHECK(
       run_json(other, 2)["error"]["message"].get<std::string>().starts_with("expected a campaign of toy-2l for h100"));
+  const auto refused = [&](const char* option, const char* value) {
+    std::vector<std::string> with = propose;
+    with.insert(with.end(), {option, value});
+    const Json error = run_json(with, 2)["error"];
+    CHECK(error["location"] == option);
+    return error["message"].get<std::string>();
+  };
+  CHECK(refused("--kv-dtype", "bf16") == "expected f32, the campaign's, found bf16");
+  CHECK(refused("--context", "64") == "expected 256, the campaign's, found 64");
+  CHECK(refused("--position", "7") == "expected 0, the campaign's, found 7");
 }
 
 TEST_CASE("a report of nothing says how something is made") {

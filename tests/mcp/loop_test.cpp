@@ -19,7 +19,10 @@ Json structured(McpProcess& server, const std::string& tool, const Json& argumen
   return result["structuredContent"];
 }
 
-Json short_loop(int trials) { return {{"model", "toy"}, {"gpu", "none"}, {"trials", trials}, {"threads", 1}}; }
+/// So many trials, also of a campaign that has gone without a keep for long.
+Json short_loop(int trials) {
+  return {{"model", "toy"}, {"gpu", "none"}, {"trials", trials}, {"max_reverts", 0}, {"threads", 1}};
+}
 
 /// A campaign that goes on until it is ended.
 Json endless_loop() {

@@ -78,7 +78,16 @@ TEST_CASE("git log alone tells the story: what was tried, what was kept, what fa
         "revert trial 1: 1.00% slower\n"
         "trial 1: pipelining_depth=3\n"
         "campaign night: toy on h100\n");
-  const std::string body = fixture.git("log -1 --format=%b campaign/night~4");
+  Trial long_one = test::a_trial(7);
+  for (int i = 0; i < 30; ++i) long_one.proposal.change += ", pipelining_depth=" + std::to_string(i);
+  Campaign campaign = fixture.history.read("night").value().value();
+  Trial sixth = test::a_trial(6);
+  REQUIRE(fixture.history.append(campaign, sixth).ok());
+  REQUIRE(fixture.history.append(campaign, long_one).ok());
+  CHECK(fixture.git("log -1 --format=%s campaign/night~1").size() < 230);
+  for (const char* commit : {"campaign/night~1", "campaign/night"})
+    CHECK(fixture.git(std::string("log -1 --format=%b ") + commit).find(long_one.proposal.change) != std::string::npos);
+  const std::string body = fixture.git("log -1 --format=%b campaign/night~7");
   CHECK(body.find("2.00% faster") != std::string::npos);
   CHECK(body.find("97.00 us") != std::string::npos);
   CHECK(body.find("predicted") != std::string::npos);

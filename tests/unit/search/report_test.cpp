@@ -88,6 +88,23 @@ TEST_CASE("the report of a small campaign is the golden one, as a page and as Ma
   CHECK(test::is_golden("tests/golden/report/night.md", report_markdown(report)));
 }
 
+TEST_CASE("a report has every trial with its reason, and says how well the prior and the cost model ranked") {
+  MadeUpCampaign night = a_night();
+  double expected = 800;
+  for (Trial& trial : night.campaign.trials) {
+    trial.proposal.prior_us = expected++;
+    trial.facts = ProgramFacts{};
+    trial.facts->predicted_us = 2000 - expected;
+  }
+  const std::vector<ReportSubject> subjects = {subject_of(night.campaign)};
+  const std::string text = report_markdown(campaigns_report(subjects));
+  CHECK(text.find("What the prior expected of each trial orders what came with a rank correlation of ") !=
+        std::string::npos);
+  for (const Trial& trial : night.campaign.trials)
+    CHECK(text.find("| " + std::to_string(trial.number) + " | " + kOutcomeNames[static_cast<size_t>(trial.outcome)]) !=
+          std::string::npos);
+}
+
 TEST_CASE("a page is well-formed, needs nothing else, and has no script") {
   const MadeUpCampaign night = a_night();
   MadeUpCampaign begun("begun & <new>");
