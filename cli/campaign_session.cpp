@@ -130,7 +130,7 @@ void CampaignSession::note_another_kernel(const Campaign& there) {
   const uint32_t of = there.incumbent.trial;
   if (of == 0) return;  // the start's was never written down
   const std::string& kept = there.trials[of - 1].kernel_hash;
-  if (kept.empty() || kept == gate_->opened_kernel()) return;
+  if (kept.empty() || kept == gate_->kernel_of(there.incumbent.config)) return;
   notes_.push_back(
       fmt::format("the incumbent's kernel is not the one that trial {} was kept with: AMK has changed since, and "
                   "the ratios before and after are of different kernels",

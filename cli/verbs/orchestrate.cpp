@@ -255,9 +255,8 @@ Result<Exit> record(const OrchestrateOptions& options, Output& output) {
                        CampaignSession::open(std::move(setting), desk, output));
   const schedule::ScheduleConfig& incumbent = session->campaign().incumbent.config;
   AMK_ASSIGN_OR_RETURN(const schedule::ScheduleConfig config, proposed(given, incumbent));
-  const std::vector<search::KnobChange> changes = search::changed_knobs(incumbent, config);
-  Recorded proposer({config, search::describe_change(incumbent, config),
-                     changes.size() == 1 ? changes.front().path : "", "recorded", options.note});
+  Recorded proposer({config, search::describe_change(incumbent, config), search::only_knob(incumbent, config),
+                     "recorded", options.note});
   search::MoveOnRules one;
   one.trials = 1;
   one.reverts = 0;

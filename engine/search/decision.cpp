@@ -53,6 +53,8 @@ KeepRules KeepRules::after_ties(double behind_best) const {
   return out;
 }
 
+double behind_after(double behind_best, const eval::Estimate& ratio) { return std::max(1.0, behind_best * ratio.high); }
+
 eval::Estimate look_at(std::span<const double> ratios, const KeepRules& rules) {
   return median_interval(ratios, 1 - (1 - rules.confidence) / rules.looks);
 }

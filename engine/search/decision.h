@@ -19,8 +19,8 @@ namespace amk::search {
 /// When a candidate replaces an incumbent.
 struct KeepRules {
   double min_gain = 0.01;  ///< of the incumbent's latency, that a keep must be worth
-  double tie_margin =
-      0.005;                 ///< what simpler schedules may cost together, for all we know; none may be slower for sure
+  /// What simpler schedules may cost together, for all we know; none may be slower for sure.
+  double tie_margin = 0.005;
   double confidence = 0.95;  ///< over all looks together, two-sided
   uint32_t first_look = 20;  ///< blocks
   uint32_t looks = 6;        ///< each at twice the blocks of the one before
@@ -32,6 +32,10 @@ struct KeepRules {
   /// The same with what is left of the margin for ties; none where that is less than the last look can show.
   [[nodiscard]] KeepRules after_ties(double behind_best) const;
 };
+
+/// How far behind the fastest before it a schedule may be that replaces one which was `behind_best`: the chain of the
+/// upper ends of the ratios, at least 1.
+[[nodiscard]] double behind_after(double behind_best, const eval::Estimate& ratio);
 
 enum class Choice : uint8_t {
   kKeepFaster,       ///< faster by min_gain, with confidence

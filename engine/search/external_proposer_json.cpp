@@ -71,9 +71,8 @@ class ExternalProposer : public Proposer {
     AMK_ASSIGN_OR_RETURN(const schedule::ScheduleConfig config,
                          schedule::config_from_json(whole.dump(), options_.named));
     const std::string note = answer.value("note", "");
-    const std::vector<KnobChange> turned = changed_knobs(campaign.incumbent.config, config);
-    return std::optional(Proposal{config, describe_change(campaign.incumbent.config, config),
-                                  turned.size() == 1 ? turned.front().path : "", sort(), note});
+    const schedule::ScheduleConfig& present = campaign.incumbent.config;
+    return std::optional(Proposal{config, describe_change(present, config), only_knob(present, config), sort(), note});
   }
 
   Error refuse(const std::string& found) const {

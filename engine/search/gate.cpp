@@ -76,7 +76,6 @@ struct Gate::Impl {
   ThreadPool* pool = nullptr;
   schedule::ModelGraph graph;
   Incumbent incumbent;
-  std::string opened_kernel;
   std::string device = "cpu";
   std::shared_ptr<eval::OracleMemory> oracle_memory = std::make_shared<eval::OracleMemory>();
   std::shared_ptr<eval::Machine> machine;  ///< the incumbent's; none on the CPU, and after one that broke
@@ -377,7 +376,6 @@ Gate::~Gate() = default;
 
 const Incumbent& Gate::incumbent() const { return impl_->incumbent; }
 eval::LatencyKind Gate::kind() const { return impl_->kind(); }
-const std::string& Gate::opened_kernel() const { return impl_->opened_kernel; }
 const std::string& Gate::device() const { return impl_->device; }
 
 Result<Gate> Gate::open(const GateOptions& options, const schedule::ScheduleConfig& config, uint32_t trial,
@@ -409,7 +407,6 @@ Result<Gate> Gate::open(const GateOptions& options, const schedule::ScheduleConf
   }
   if (Impl::is_artefact(latency_us, floor, impl->kind(), found)) return refuse(found.reason);
   impl->device = evaluation->verdict.device;
-  impl->opened_kernel = kernel_hash(evaluation->program->program(), *options.target);
   impl->incumbent = {trial, config, evaluation->verdict.schedule_id, latency_us, floor};
   return Gate(std::move(impl));
 }
@@ -423,7 +420,6 @@ Gate Gate::beside(const GateOptions& options, ThreadPool& pool) const {
   impl->pool = &pool;
   impl->graph = impl_->graph;
   impl->incumbent = impl_->incumbent;
-  impl->opened_kernel = impl_->opened_kernel;
   impl->device = impl_->device;
   impl->program_bytes = impl_->program_bytes;
   impl->oracle_memory = impl_->oracle_memory;
@@ -491,6 +487,11 @@ std::optional<double> Gate::rank(const schedule::ScheduleConfig& config) const {
 
 std::optional<ProgramFacts> Gate::outlook(const schedule::ScheduleConfig& config) const {
   return impl_->outlook(config);
+}
+
+std::string Gate::kernel_of(const schedule::ScheduleConfig& config) const {
+  const Result<schedule::Program> program = schedule::lower(impl_->lowering(config));
+  return program ? kernel_hash(*program, *impl_->options.target) : "";
 }
 
 }  // namespace amk::search

@@ -92,8 +92,6 @@ class Gate {
 
   [[nodiscard]] const Incumbent& incumbent() const;
   [[nodiscard]] eval::LatencyKind kind() const;
-  /// Of the kernel that this AMK makes of the schedule that the gate was opened with.
-  [[nodiscard]] const std::string& opened_kernel() const;
   /// That computes outputs: "cpu", or the GPU's name.
   [[nodiscard]] const std::string& device() const;
 
@@ -126,6 +124,8 @@ class Gate {
   /// What a schedule comes to and what the cost model says of it, without asking the validator; nullopt where it cannot
   /// be lowered. May be called by several threads at once.
   [[nodiscard]] std::optional<ProgramFacts> outlook(const schedule::ScheduleConfig& config) const;
+  /// Trial::kernel_hash of a schedule, as this AMK makes it; empty where it cannot be lowered.
+  [[nodiscard]] std::string kernel_of(const schedule::ScheduleConfig& config) const;
 
  private:
   struct Impl;

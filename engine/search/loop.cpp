@@ -145,9 +145,8 @@ class Run {
     const schedule::ScheduleConfig& present = loop_.campaign.incumbent.config;
     for (Proposal& proposal : round) {
       const Proposal before = proposal;
-      const std::vector<KnobChange> turned = changed_knobs(present, proposal.config);
       proposal.change = describe_change(present, proposal.config);
-      if (turned.size() != 1 || turned.front().path != proposal.knob) proposal.knob.clear();
+      proposal.knob = only_knob(present, proposal.config);
       // One of them: another lane may have drawn an equal one, and lands it as it drew it.
       for (std::vector<Proposal>* flying : {&lane.in_flight, &loop_.campaign.in_flight}) {
         const auto at = std::ranges::find(*flying, before);

@@ -59,6 +59,9 @@ struct KnobChange {
 [[nodiscard]] std::vector<KnobChange> changed_knobs(const schedule::ScheduleConfig& from,
                                                     const schedule::ScheduleConfig& to);
 
+/// The knob that differs, where it is the only one; else empty.
+[[nodiscard]] std::string only_knob(const schedule::ScheduleConfig& from, const schedule::ScheduleConfig& to);
+
 /// The knobs that differ, as they are in `to`: "pipelining_depth=8, page_allocation=\"linear\""; "nothing" where none
 /// does.
 [[nodiscard]] std::string describe_change(const schedule::ScheduleConfig& from, const schedule::ScheduleConfig& to);

@@ -211,6 +211,11 @@ std::vector<KnobChange> changed_knobs(const schedule::ScheduleConfig& from, cons
   return out;
 }
 
+std::string only_knob(const schedule::ScheduleConfig& from, const schedule::ScheduleConfig& to) {
+  const std::vector<KnobChange> changes = changed_knobs(from, to);
+  return changes.size() == 1 ? changes.front().path : "";
+}
+
 std::string describe_change(const schedule::ScheduleConfig& from, const schedule::ScheduleConfig& to) {
   std::string out;
   for (const KnobChange& change : changed_knobs(from, to))

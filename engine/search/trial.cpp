@@ -1,8 +1,7 @@
 #include "search/trial.h"
 
-#include <algorithm>
-
 #include "base/assert.h"
+#include "search/decision.h"
 
 namespace amk::search {
 
@@ -23,7 +22,7 @@ Incumbent incumbent_after(const Incumbent& before, const Trial& kept) {
   AMK_ASSERT(kept.outcome == Outcome::kKept && kept.measurement, "a trial that was kept");
   const Measurement& of = *kept.measurement;
   return {kept.number,   kept.proposal.config, kept.schedule_id,
-          of.latency_us, of.floor_us,          std::max(1.0, before.behind_best * of.ratio.high)};
+          of.latency_us, of.floor_us,          behind_after(before.behind_best, of.ratio)};
 }
 
 }  // namespace amk::search

@@ -322,7 +322,7 @@ class Tuner {
       best_ = std::move(machine);
       out_.winner = config;
       out_.gain *= trial.measurement->ratio.value;
-      behind_best_ = std::max(1.0, behind_best_ * trial.measurement->ratio.high);
+      behind_best_ = behind_after(behind_best_, trial.measurement->ratio);
     }
     trial.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     if (on_trial_) AMK_TRY(on_trial_(out_));

@@ -8,31 +8,34 @@
 namespace amk::mcp {
 namespace {
 
-Json number_property(const std::string& doc, double min, double max, const std::string& default_text) {
-  return {{"type", "number"},
+/// A property whose default is told in words: what is left out depends on other properties, or is a fraction.
+template <typename T>
+Json told_property(const char* type, const std::string& doc, T min, T max, const std::string& default_text) {
+  return {{"type", type},
           {"minimum", min},
           {"maximum", max},
           {"description", fmt::format("{} From {} to {}; default {}.", doc, min, max, default_text)}};
 }
 
+Json number_property(const std::string& doc, double min, double max, const std::string& default_text) {
+  return told_property("number", doc, min, max, default_text);
+}
+
+Json whole_property(const std::string& doc, uint64_t min, uint64_t max, const std::string& default_text) {
+  return told_property("integer", doc, min, max, default_text);
+}
+
 Json loop_properties() {
-  Json trials = {{"type", "integer"}, {"minimum", 1}, {"maximum", 100000}};
-  trials["description"] = "End after so many trials. From 1 to 100000; default 50, or no bound with minutes.";
-  Json reverts = {{"type", "integer"}, {"minimum", 0}, {"maximum", 100000}};
-  reverts["description"] =
-      "End after so many trials without a keep; 0 is no bound. From 0 to 100000; default 60, or no bound with minutes.";
-  Json seed = {{"type", "integer"}, {"minimum", 0}, {"maximum", 9007199254740991}};
-  seed["description"] =
-      "Seed of the search and of the tokens fed. From 0 to 9007199254740991; default the campaign's, or 1.";
   return {
       {"model", model_property()},
       {"campaign", text_property("Its name: letters, digits, '-', '_' and '.'; default: model, target, and measured "
                                  "or predicted. One that is there goes on.",
                                  64)},
-      {"trials", std::move(trials)},
+      {"trials", whole_property("End after so many trials.", 1, 100000, "50, or no bound with minutes")},
       {"minutes",
        number_property("End after so many minutes; the trial that runs is finished; 0 is no bound.", 0, 10000, "0")},
-      {"max_reverts", std::move(reverts)},
+      {"max_reverts", whole_property("End after so many trials without a keep; 0 is no bound.", 0, 100000,
+                                     "60, or no bound with minutes")},
       {"pct_of_floor", number_property("End so near to the memory's limit, in percent; 0 is no bound.", 0, 100,
                                        "95, or no bound with minutes")},
       {"speedup", number_property("End when so many times as fast as the start; 0 is no bound.", 0, 1000, "0")},
@@ -40,7 +43,8 @@ Json loop_properties() {
       {"epsilon", number_property("Share of trials that are random neighbours.", 0, 1, "0.25")},
       {"position", integer_property("Position whose latency counts, below the context.", 0, 1048575, 0)},
       {"positions", integer_property("Positions compared with the oracle.", 1, 1048576, 8)},
-      {"seed", std::move(seed)}};
+      {"seed",
+       whole_property("Seed of the search and of the tokens fed.", 0, 9007199254740991, "the campaign's, or 1")}};
 }
 
 }  // namespace

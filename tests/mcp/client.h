@@ -14,11 +14,7 @@ namespace amk::test {
 using Json = nlohmann::ordered_json;
 
 /// What a server may take until something comes of it; 16 MiB take long where a sanitizer looks on.
-#ifdef SPEED_LIMIT_FACTOR
 inline constexpr std::chrono::seconds kPatience{20 * SPEED_LIMIT_FACTOR};
-#else
-inline constexpr std::chrono::seconds kPatience{20};
-#endif
 
 class McpProcess {
  public:

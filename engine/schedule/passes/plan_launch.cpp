@@ -41,8 +41,9 @@ abi::StreamBackend best_backend(uint32_t sm) {
   return abi::StreamBackend::kPlain;
 }
 
-/// On an H100 and an H200 plain weights stream as fast through the float32 units, and their input need not be staged in
-/// parts; quantised ones would take nearly twice as long (docs/performance-log.md). Other targets were not measured.
+/// On an H100, and in what was tried on an H200, plain weights stream as fast through the float32 units, and their
+/// input need not be staged in parts; quantised ones would take nearly twice as long (docs/performance-log.md). Other
+/// targets were not measured.
 abi::Products best_products(const ModelGraph& graph, uint32_t sm) {
   const bool quantised =
       std::ranges::any_of(graph.weights, [](const auto& weight) { return abi::is_quantised(weight.second.dtype); });

@@ -178,9 +178,38 @@ TEST_CASE("a keep against an incumbent that was replaced meanwhile is judged aga
   }
 }
 
+namespace {
+
+/// Is asked a second time while the first trial runs, and answers when that is kept.
+class Overtaken : public Proposer {
+ public:
+  Signal asked_again;
+  Signal kept;
+};
+
+/// What it comes to in two lanes with predictions, of which none ends a trial before the second question.
+Campaign overtaken(Overtaken& proposer) {
+  const test::GateBench bench;
+  GateOptions options = bench.predicted();
+  bool opened = false;
+  options.progress = [&](std::string_view, uint32_t, uint32_t) {
+    if (opened) proposer.asked_again.wait();
+  };
+  Fixture fixture(options, test::slower_config());
+  opened = true;
+  GateOptions other;
+  other.progress = options.progress;
+  fixture.add_lane(other);
+  fixture.on_trial = [&](const Trial&) { proposer.kept.set(); };
+  CHECK(fixture.run(proposer, {}).rule == MoveOn::kExhausted);
+  return *fixture.campaign;
+}
+
+}  // namespace
+
 TEST_CASE("a slow proposer keeps no other lane from remembering its trial; its change is told against what was kept") {
   // What is asked second is answered only when the first trial, a keep, is in the history.
-  class Slow final : public Proposer {
+  class Slow final : public Overtaken {
    public:
     Result<std::optional<Proposal>> next(const Campaign& campaign) override {
       if (asked_++ == 0) return std::optional(test::propose(test::first_config()));
@@ -192,38 +221,25 @@ TEST_CASE("a slow proposer keeps no other lane from remembering its trial; its c
       deeper.pipelining_depth = 8;
       return std::optional(test::propose(deeper));
     }
-    Signal asked_again;
-    Signal kept;
     size_t saw_trials = 99;
 
    private:
     uint32_t asked_ = 0;
   };
   Slow proposer;
-  const test::GateBench bench;
-  GateOptions options = bench.predicted();
-  bool opened = false;
-  options.progress = [&](std::string_view, uint32_t, uint32_t) {
-    if (opened) proposer.asked_again.wait();
-  };
-  Fixture fixture(options, test::slower_config());
-  opened = true;
-  GateOptions other;
-  other.progress = options.progress;
-  fixture.add_lane(other);
-  fixture.on_trial = [&](const Trial&) { proposer.kept.set(); };
-  CHECK(fixture.run(proposer, {}).rule == MoveOn::kExhausted);
-  const std::vector<Trial>& trials = fixture.campaign->trials;
+  const Campaign campaign = overtaken(proposer);
+  const std::vector<Trial>& trials = campaign.trials;
   REQUIRE(trials.size() == 2);
   CHECK(trials[0].outcome == Outcome::kKept);
   CHECK(proposer.saw_trials == 0);
   CHECK(trials[1].proposal.change == "pipelining_depth=8");
+  CHECK(trials[1].proposal.knob == "pipelining_depth");
   CHECK(trials[1].measurement->against == 1);
 }
 
 TEST_CASE("a proposer that had nothing left is asked again when a trial has ended meanwhile") {
   // What is asked second finds nothing around the old incumbent; a keep comes before it says so.
-  class OneMore final : public Proposer {
+  class OneMore final : public Overtaken {
    public:
     Result<std::optional<Proposal>> next(const Campaign& campaign) override {
       if (campaign.incumbent.trial == 1 && !std::exchange(moved_on_, true))
@@ -233,29 +249,15 @@ TEST_CASE("a proposer that had nothing left is asked again when a trial has ende
       if (campaign.trials.empty()) kept.wait();
       return std::optional<Proposal>();
     }
-    Signal asked_again;
-    Signal kept;
 
    private:
     uint32_t asked_ = 0;
     bool moved_on_ = false;
   };
   OneMore proposer;
-  const test::GateBench bench;
-  GateOptions options = bench.predicted();
-  bool opened = false;
-  options.progress = [&](std::string_view, uint32_t, uint32_t) {
-    if (opened) proposer.asked_again.wait();
-  };
-  Fixture fixture(options, test::slower_config());
-  opened = true;
-  GateOptions other;
-  other.progress = options.progress;
-  fixture.add_lane(other);
-  fixture.on_trial = [&](const Trial&) { proposer.kept.set(); };
-  CHECK(fixture.run(proposer, {}).rule == MoveOn::kExhausted);
-  REQUIRE(fixture.campaign->trials.size() == 2);
-  CHECK(fixture.campaign->incumbent.config == test::faster_config());
+  const Campaign campaign = overtaken(proposer);
+  REQUIRE(campaign.trials.size() == 2);
+  CHECK(campaign.incumbent.config == test::faster_config());
 }
 
 TEST_CASE("lanes with measurements: each loads and verifies what another found, and compares with it") {

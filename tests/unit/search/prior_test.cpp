@@ -57,6 +57,17 @@ TEST_CASE("a prior orders a shape that it has never seen, better than the cost m
   }
 }
 
+TEST_CASE("where nearly all trials are of one shape, they still teach: what is left without it would not") {
+  std::vector<Corpus> all;
+  for (const uint64_t seed : {1U, 2U, 3U, 4U})
+    all.push_back(test::made_up_campaign("c" + std::to_string(seed), test::made_up_header(1024), 80, seed));
+  all.push_back(test::made_up_campaign("small", test::made_up_header(2048), 6, 5));
+  const Prior prior = learned(merge_corpora(std::move(all)).value());
+  CHECK(prior.summary().strength > 0);
+  CHECK(prior.summary().rank_correlation > prior.summary().cost_model_rank_correlation + 0.1);
+  CHECK(order_of(&prior, 4096) > order_of(nullptr, 4096) + 0.15);
+}
+
 TEST_CASE("the same corpus gives the same prior, in whatever order its campaigns came; its snapshot gives it again") {
   const Corpus corpus = without_shape(1024);
   const Prior one = learned(corpus);
